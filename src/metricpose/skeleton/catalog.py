@@ -1,0 +1,219 @@
+"""The skeletons of the field by name, each with its source, and the conversions between them."""
+
+from __future__ import annotations
+
+from metricpose.errors import InputError
+from metricpose.skeleton import definitions
+from metricpose.skeleton.core import Conversion, Skeleton, subset_conversion, weighted_conversion
+
+
+def _tree(name: str, source: str, definition: str, joints: dict[str, str | None]) -> Skeleton:
+    """Build a skeleton from an ordered table joint -> parent name."""
+    names = tuple(joints)
+    parents = tuple(-1 if p is None else names.index(p) for p in joints.values())
+    return Skeleton(name, names, parents, source, definition)
+
+
+_H36M_TREE: dict[str, str | None] = {
+    "pelvis": None,
+    "r_hip": "pelvis",
+    "r_knee": "r_hip",
+    "r_ankle": "r_knee",
+    "l_hip": "pelvis",
+    "l_knee": "l_hip",
+    "l_ankle": "l_knee",
+    "spine": "pelvis",
+    "thorax": "spine",
+    "nose": "thorax",
+    "head_top": "nose",
+    "l_shoulder": "thorax",
+    "l_elbow": "l_shoulder",
+    "l_wrist": "l_elbow",
+    "r_shoulder": "thorax",
+    "r_elbow": "r_shoulder",
+    "r_wrist": "r_elbow",
+}
+
+H36M_17 = _tree(
+    "h36m_17",
+    "Human3.6M, 17 of the 32 recorded joints in the order used since Martinez et al. 2017 (raw 0,1,2,3,6,7,8,12,13,14,"
+    "15,17,18,19,25,26,27); 'nose' is raw joint 14, named Neck/Nose or Head elsewhere",
+    "h36m",
+    _H36M_TREE,
+)
+
+METRICPOSE_25 = _tree(
+    "metricpose_25",
+    "what metricpose networks predict: h36m_17, then eyes, ears, big toes and heels as surface points",
+    "h36m",
+    {
+        **_H36M_TREE,
+        "l_eye": "nose",
+        "r_eye": "nose",
+        "l_ear": "l_eye",
+        "r_ear": "r_eye",
+        "l_toe": "l_ankle",
+        "r_toe": "r_ankle",
+        "l_heel": "l_ankle",
+        "r_heel": "r_ankle",
+    },
+)
+
+MPI_INF_3DHP_17 = _tree(
+    "mpi_inf_3dhp_17",
+    "MPI-INF-3DHP test set, 17 joints in file order (Mehta et al. 2017)",
+    "mpi_inf_3dhp",
+    {
+        "head_top": "neck",
+        "neck": "spine",
+        "r_shoulder": "neck",
+        "r_elbow": "r_shoulder",
+        "r_wrist": "r_elbow",
+        "l_shoulder": "neck",
+        "l_elbow": "l_shoulder",
+        "l_wrist": "l_elbow",
+        "r_hip": "pelvis",
+        "r_knee": "r_hip",
+        "r_ankle": "r_knee",
+        "l_hip": "pelvis",
+        "l_knee": "l_hip",
+        "l_ankle": "l_knee",
+        "pelvis": None,
+        "spine": "pelvis",
+        "head": "neck",
+    },
+)
+
+_COCO_TREE: dict[str, str | None] = {
+    "nose": None,
+    "l_eye": "nose",
+    "r_eye": "nose",
+    "l_ear": "l_eye",
+    "r_ear": "r_eye",
+    "l_shoulder": "nose",
+    "r_shoulder": "nose",
+    "l_elbow": "l_shoulder",
+    "r_elbow": "r_shoulder",
+    "l_wrist": "l_elbow",
+    "r_wrist": "r_elbow",
+    "l_hip": "l_shoulder",
+    "r_hip": "r_shoulder",
+    "l_knee": "l_hip",
+    "r_knee": "r_hip",
+    "l_ankle": "l_knee",
+    "r_ankle": "r_knee",
+}
+
+COCO_17 = _tree("coco_17", "COCO keypoints 2017, annotation order (Lin et al. 2014)", "coco", _COCO_TREE)
+
+OPENPOSE_25 = _tree(
+    "openpose_25",
+    "OpenPose BODY_25 points in the order Pose2Sim writes them (Head instead of MidHip)",
+    "coco",
+    {
+        "nose": "neck",
+        "l_eye": "nose",
+        "r_eye": "nose",
+        "l_ear": "l_eye",
+        "r_ear": "r_eye",
+        "l_shoulder": "neck",
+        "r_shoulder": "neck",
+        "l_elbow": "l_shoulder",
+        "r_elbow": "r_shoulder",
+        "l_wrist": "l_elbow",
+        "r_wrist": "r_elbow",
+        "l_hip": "neck",
+        "r_hip": "neck",
+        "l_knee": "l_hip",
+        "r_knee": "r_hip",
+        "l_ankle": "l_knee",
+        "r_ankle": "r_knee",
+        "neck": None,
+        "head": "neck",
+        "l_toe": "l_ankle",
+        "l_small_toe": "l_ankle",
+        "l_heel": "l_ankle",
+        "r_toe": "r_ankle",
+        "r_small_toe": "r_ankle",
+        "r_heel": "r_ankle",
+    },
+)
+
+MPII_16 = _tree(
+    "mpii_16",
+    "MPII Human Pose annotation order (Andriluka et al. 2014)",
+    "mpii",
+    {
+        "r_ankle": "r_knee",
+        "r_knee": "r_hip",
+        "r_hip": "pelvis",
+        "l_hip": "pelvis",
+        "l_knee": "l_hip",
+        "l_ankle": "l_knee",
+        "pelvis": None,
+        "thorax": "pelvis",
+        "neck": "thorax",
+        "head_top": "neck",
+        "r_wrist": "r_elbow",
+        "r_elbow": "r_shoulder",
+        "r_shoulder": "thorax",
+        "l_shoulder": "thorax",
+        "l_elbow": "l_shoulder",
+        "l_wrist": "l_elbow",
+    },
+)
+
+LSP_14 = _tree(
+    "lsp_14",
+    "Leeds Sports Pose annotation order (Johnson and Everingham 2010)",
+    "mpii",
+    {
+        "r_ankle": "r_knee",
+        "r_knee": "r_hip",
+        "r_hip": "neck",
+        "l_hip": "neck",
+        "l_knee": "l_hip",
+        "l_ankle": "l_knee",
+        "r_wrist": "r_elbow",
+        "r_elbow": "r_shoulder",
+        "r_shoulder": "neck",
+        "l_shoulder": "neck",
+        "l_elbow": "l_shoulder",
+        "l_wrist": "l_elbow",
+        "neck": None,
+        "head_top": "neck",
+    },
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    s.name: s for s in (METRICPOSE_25, H36M_17, MPI_INF_3DHP_17, COCO_17, OPENPOSE_25, MPII_16, LSP_14)
+}
+
+
+def get(name: str) -> Skeleton:
+    """The skeleton of this name.
+
+    Raises:
+        InputError: no such skeleton; the message lists those there are.
+    """
+    if name not in SKELETONS:
+        raise InputError(f"unknown skeleton '{name}'; known: {', '.join(SKELETONS)}")
+    return SKELETONS[name]
+
+
+def conversion(source: Skeleton, target: Skeleton) -> Conversion:
+    """Linear map from one skeleton to another: by name within a definition family, else by a fitted table.
+
+    Raises:
+        InputError: the definitions differ and no table between them has been fitted.
+    """
+    table = definitions.CONVERSIONS.get((source.definition, target.definition))
+    if source.definition == target.definition:
+        return subset_conversion(source, target)
+    if table is None:
+        raise InputError(
+            f"no conversion from {source.name} ({source.definition} joints) to {target.name} ({target.definition} joints): "
+            "equal names are different points there, 20-50 mm apart"
+        )
+    rows = {j: w for j, w in table.items() if j in target.joints and set(w) <= set(source.joints)}
+    return weighted_conversion(source, target, rows)

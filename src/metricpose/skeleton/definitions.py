@@ -1,0 +1,3 @@
+"""Measured differences between joint definitions: pure numbers, no code."""
+
+CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
