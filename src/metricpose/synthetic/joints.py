@@ -1,0 +1,124 @@
+"""Where the 25 joints of the network skeleton lie in an anny body.
+
+A joint is a point of the *rest* body, a linear combination of named landmarks whose weights sum to 1 (so it scales
+with the person, child or adult), carried rigidly by one bone (so it is exact in every pose). Landmarks are heads of
+anny's bones and the surface keypoints baked with the body. The first seventeen follow Human3.6M's motion-capture
+skeleton, not anatomy: errors of definition there are 20 to 50 mm and would outweigh those of any network.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+JOINTS: tuple[str, ...] = (
+    "pelvis", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "thorax", "nose", "head_top",
+    "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+    "l_eye", "r_eye", "l_ear", "r_ear", "l_toe", "r_toe", "l_heel", "r_heel",
+)  # fmt: skip
+
+Weights = Mapping[str, float]
+
+
+class AnnyBody(Protocol):
+    """What a body must tell: bone names, and surface keypoints as (vertex indices, weights)."""
+
+    bones: list[str]
+    keypoints: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+# Joint -> (bone that carries it, landmarks and weights), for the left side; ".L" becomes ".R" on the right and
+# ".O" is the other side. Landmarks "kp:..." are surface keypoints.
+_HIP: Weights = {"upperleg01.L": 1.07, "upperleg01.O": -0.07, "spine03": 0.335, "spine05": -0.335}
+LEFT: dict[str, tuple[str, Weights]] = {
+    "hip": ("root", _HIP),
+    "knee": ("upperleg02.L", {"lowerleg01.L": 1.0}),
+    "ankle": ("lowerleg02.L", {"foot.L": 1.0}),
+    "shoulder": ("shoulder01.L", {"upperarm01.L": 0.5, "shoulder01.L": 0.5}),
+    "elbow": ("upperarm02.L", {"lowerarm01.L": 1.0}),
+    "wrist": ("lowerarm02.L", {"wrist.L": 1.0}),
+    "eye": ("head", {"kp:left_eye": 1.0}),
+    "ear": ("head", {"kp:left_ear": 1.0}),
+    "toe": ("toe1-1.L", {"kp:left_big_toe": 1.0}),
+    "heel": ("foot.L", {"kp:left_heel": 1.0}),
+}
+CENTRE: dict[str, tuple[str, Weights]] = {
+    "pelvis": ("root", {"upperleg01.L": 0.5, "upperleg01.R": 0.5, "spine03": 0.335, "spine05": -0.335}),
+    "spine": ("spine02", {"spine02": 1.0}),
+    "thorax": ("spine01", {"neck01": 0.88, "spine01": 0.12}),
+    "nose": ("head", {"head": 0.55, "eye.L": 0.225, "eye.R": 0.225}),
+    "head_top": ("head", {"head": 2.0, "neck02": -1.0}),
+}
+
+
+class JointDefinition:
+    """The definition above, resolved against one body model's bones and keypoints."""
+
+    def __init__(self, bones: Sequence[str], keypoints: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        bone_index = {name: i for i, name in enumerate(bones)}
+        recipes = [_recipe(joint) for joint in JOINTS]
+        names = sorted({name for _, weights in recipes for name in weights if name.startswith("kp:")})
+        self._keypoints = [keypoints[name[3:]] for name in names]
+        columns = {**bone_index, **{name: len(bones) + i for i, name in enumerate(names)}}
+        self._carrier = np.array([bone_index[bone] for bone, _ in recipes])
+        self._weights = np.zeros((len(JOINTS), len(columns)))
+        for row, (_, weights) in enumerate(recipes):
+            for name, weight in weights.items():
+                self._weights[row, columns[name]] += weight
+
+    def rest(self, vertices: Float[np.ndarray, "v 3"], heads: Float[np.ndarray, "b 3"]) -> Float[np.ndarray, "25 3"]:
+        """Joints of the rest body, in the frame and unit of `vertices` and `heads`."""
+        points = [weights @ vertices[indices] for indices, weights in self._keypoints]
+        return self._weights @ np.concatenate([heads, np.array(points, dtype=np.float64)])
+
+    def posed(
+        self,
+        vertices: Float[np.ndarray, "v 3"],
+        heads: Float[np.ndarray, "b 3"],
+        rotations: Float[np.ndarray, "b 3 3"],
+        positions: Float[np.ndarray, "b 3"],
+    ) -> Float[np.ndarray, "25 3"]:
+        """Joints of the posed body: each rest offset from its carrying bone's head, turned with that bone.
+
+        Args:
+            vertices: rest vertices.
+            heads: rest bone heads.
+            rotations: of each bone from rest to pose.
+            positions: posed bone heads.
+        """
+        offsets = self.rest(vertices, heads) - heads[self._carrier]
+        return positions[self._carrier] + np.einsum("jab,jb->ja", rotations[self._carrier], offsets)
+
+
+def _recipe(joint: str) -> tuple[str, Weights]:
+    if joint in CENTRE:
+        return CENTRE[joint]
+    side, name = joint.split("_")
+    bone, weights = LEFT[name]
+    if side == "l":
+        return bone, {landmark.replace(".O", ".R"): w for landmark, w in weights.items()}
+
+    def right(landmark: str) -> str:
+        return landmark.replace(".L", ".R").replace(".O", ".L").replace("left_", "right_")
+
+    return right(bone), {right(landmark): w for landmark, w in weights.items()}
+
+
+_definitions: weakref.WeakKeyDictionary[AnnyBody, JointDefinition] = weakref.WeakKeyDictionary()
+
+
+def joint_positions(
+    body: AnnyBody,
+    rest_vertices: Float[np.ndarray, "v 3"],
+    rest_heads: Float[np.ndarray, "b 3"],
+    bone_rotations: Float[np.ndarray, "b 3 3"],
+    bone_positions: Float[np.ndarray, "b 3"],
+) -> Float[np.ndarray, "25 3"]:
+    """The 25 joints (order `JOINTS`) of a posed body, metres; see `JointDefinition.posed`."""
+    if body not in _definitions:
+        _definitions[body] = JointDefinition(body.bones, body.keypoints)
+    return _definitions[body].posed(rest_vertices, rest_heads, bone_rotations, bone_positions)
