@@ -175,26 +175,30 @@ def calibrate_norms(model: MobileNetV2, batches: Iterable[Float[Tensor, "b 3 h w
     if model.norm != "batch":
         raise InputError("calibrate_norms needs a MobileNetV2 with norm='batch'; a folded one has no statistics to set")
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    moments = _input_moments(model, norms, batches)
-    for norm, (mean, variance) in zip(norms, moments):
-        scale = norm.weight / torch.sqrt(norm.running_var + EPSILON)
-        shift = norm.bias - norm.running_mean * scale
+    for norm, (mean, variance) in zip(norms, _input_moments(model, norms, batches)):
+        scale = norm.weight / torch.sqrt(_running(norm)[1] + EPSILON)
+        shift = norm.bias - _running(norm)[0] * scale
         norm.weight.copy_(scale * torch.sqrt(variance + EPSILON))
         norm.bias.copy_(shift + scale * mean)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
+        for statistic, measured in zip(_running(norm), (mean, variance)):
+            statistic.copy_(measured)
+
+
+def _running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert norm.running_mean is not None and norm.running_var is not None
+    return norm.running_mean, norm.running_var
 
 
 def _input_moments(
     model: MobileNetV2, norms: list[nn.BatchNorm2d], batches: Iterable[Float[Tensor, "b 3 h w"]]
 ) -> list[tuple[Tensor, Tensor]]:
     """Mean and variance per channel of what enters each norm, over all batches, in eval mode."""
-    sums = {norm: torch.zeros(3, norm.num_features, dtype=torch.float64) for norm in norms}
+    sums = {id(norm): norm.weight.new_zeros(3, norm.num_features, dtype=torch.float64) for norm in norms}
 
     def add(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0].detach().double()
-        count = torch.full_like(sums[norm][0], x.numel() / x.shape[1])
-        sums[norm] += torch.stack([count, x.sum((0, 2, 3)), x.square().sum((0, 2, 3))]).to(sums[norm].device)
+        count = torch.full_like(x[0, :, 0, 0], x.numel() / x.shape[1])
+        sums[id(norm)] += torch.stack([count, x.sum((0, 2, 3)), x.square().sum((0, 2, 3))])
 
     handles = [norm.register_forward_pre_hook(add) for norm in norms]
     training = model.training
@@ -208,7 +212,7 @@ def _input_moments(
             handle.remove()
     if any(total[0, 0] == 0 for total in sums.values()):
         raise InputError("calibrate_norms was given no images; give it at least one batch")
-    return [_moments(sums[norm], norm.weight) for norm in norms]
+    return [_moments(sums[id(norm)], norm.weight) for norm in norms]
 
 
 def _moments(sums: Float[Tensor, "3 c"], like: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metricpose.errors import InputError
+from metricpose.models.depthwise import depthwise_conv2d, has_slow_gradient
 
 OUTPUT_STRIDES = (4, 8, 16, 32)
 
@@ -117,6 +118,12 @@ class SteppedConv2d(nn.Conv2d):
         self.uneven = step.stride > 1 and (step.same or step.shift != 0)
         margin = 0 if self.uneven else step.dilation * (kernel - 1) // 2
         super().__init__(inputs, outputs, kernel, step.stride, margin, step.dilation, groups=groups, bias=bias)
+        self.depthwise = groups == inputs == outputs > 1
+        self.margin = margin
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
-        return super().forward(pad(input, self.kernel_size[0], self.step) if self.uneven else input)
+        x = pad(input, self.kernel_size[0], self.step) if self.uneven else input
+        stride, dilation = self.step.stride, self.step.dilation
+        if self.depthwise and has_slow_gradient(x, stride, dilation):
+            return depthwise_conv2d(x, self.weight, self.bias, stride, self.margin, dilation)
+        return super().forward(x)
