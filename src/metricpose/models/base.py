@@ -1,0 +1,168 @@
+"""The contract of every pose model, and the volumetric head that MeTRo, MeTRAbs and the 2.5D baseline share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from metricpose.errors import InputError
+from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
+from metricpose.heatmap.grid import cell_centres, crop_pixels, metric_scale, metric_xy, metric_z
+from metricpose.models.backbone import build_backbone
+from metricpose.skeleton import catalog
+from metricpose.skeleton.core import Skeleton
+from metricpose.types import Batch, Pose
+
+COVARIANCE_FLOOR_MM2 = 1.0
+"""Added to the diagonal of every covariance: float32 cannot promise that a sharp heatmap's is positive definite."""
+
+OutputT = TypeVar("OutputT")
+
+
+class PoseModel(Protocol[OutputT]):
+    """The contract of `models/<paper>.py`. Nothing is stored on the model between these calls.
+
+    Attributes:
+        config: frozen settings; with the state dict, all a checkpoint needs.
+        skeleton: joints in the order of every output.
+        needs_gt: names of ground-truth values `decode` needs; if there are any, only evaluation may use it.
+    """
+
+    config: Any
+    skeleton: Skeleton
+    needs_gt: tuple[str, ...]
+
+    def __call__(self, images: Float[Tensor, "b 3 s s"]) -> OutputT:
+        """Everything `decode` and `loss` need, from RGB crops in [0, 1]."""
+
+    def decode(self, output: OutputT, K: Float[Tensor, "b 3 3"]) -> Pose:
+        """Poses in the crop cameras with intrinsics K."""
+
+    def loss(self, output: OutputT, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Named loss terms, already weighted: their sum is the loss. `step` counts optimiser steps from 0."""
+
+
+class VolumeConfig(BaseModel):
+    """Settings shared by the models with one 1 x 1 convolution from the last feature map to D x h x w volumes.
+
+    Attributes:
+        skeleton: catalogue name of the joints predicted.
+        backbone: name for `build_backbone`, and further `backbone_options` for it, for example ``{"norm": "batch"}``.
+        side: of the square crop, pixels.
+        stride: output stride the network is built with. It may differ from `stride_train`, with the same weights.
+        stride_train: output stride in training.
+        centred: whether the last strided layer is shifted so that the cells lie symmetrically in the crop.
+        depth_bins: cells along z.
+        box_mm: side of the metric volume; `side` pixels correspond to it along x and y.
+        weight_2d_only: weight of the losses of samples that have no 3D label.
+        calibration: factor of the variances, one for all joints or one each, fitted after training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    skeleton: str = "metricpose_25"
+    backbone: str = "mobilenetv2"
+    backbone_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    side: Annotated[int, Field(ge=16)] = 256
+    stride: int = 32
+    stride_train: int = 32
+    centred: bool = True
+    depth_bins: Annotated[int, Field(ge=1)] = 8
+    box_mm: Annotated[float, Field(gt=0)] = 2200.0
+    weight_2d_only: Annotated[float, Field(ge=0)] = 0.1
+    calibration: float | tuple[float, ...] = 1.0
+
+
+class VolumeModel(nn.Module):
+    """Backbone and head of a `VolumeConfig`, and the coordinates its volumes stand for.
+
+    Args:
+        config: settings.
+        planes: joint planes (2D heatmaps) in front of the volumes in the head's channels: 0 or the joint count.
+        backbone_weights: pretrained weights for the backbone; random initialisation if None.
+
+    Raises:
+        InputError: the skeleton or backbone is unknown, or the calibration does not fit the skeleton.
+    """
+
+    needs_gt: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: VolumeConfig, planes: bool, backbone_weights: dict[str, Tensor] | None = None) -> None:
+        super().__init__()
+        self.skeleton = catalog.get(config.skeleton)
+        joints = len(self.skeleton)
+        if isinstance(config.calibration, tuple) and len(config.calibration) != joints:
+            raise InputError(
+                f"calibration holds {len(config.calibration)} factors; skeleton {config.skeleton} has {joints} joints"
+            )
+        self.backbone = build_backbone(
+            config.backbone,
+            stride=config.stride,
+            centred=config.centred,
+            weights=backbone_weights,
+            **config.backbone_options,
+        )
+        self.head = nn.Conv2d(self.backbone.channels, joints * (config.depth_bins + planes), 1)
+        self._volume = config
+
+    def raw_logits(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
+        """The head's channels.
+
+        Raises:
+            InputError: the crops do not have the configured side.
+        """
+        side = self._volume.side
+        if images.shape[-1] != side:
+            raise InputError(f"this model takes crops of {side} x {side} pixels, got {tuple(images.shape[-2:])}")
+        return self.head(self.backbone(images)[self.backbone.stride])
+
+    def pixels(self, u: Float[Tensor, "b j 2"]) -> Float[Tensor, "b j 2"]:
+        """Corner-grid x and y in [0, 1] to crop pixels."""
+        return crop_pixels(u, self._volume.side, self._volume.stride, self._volume.centred)
+
+    def metric(self, u: Float[Tensor, "b j 3"]) -> Float[Tensor, "b j 3"]:
+        """Corner-grid x, y, z in [0, 1] to millimetres in the metric volume, whose position in space is unknown."""
+        config = self._volume
+        xy = metric_xy(self.pixels(u[..., :2]), config.side, config.box_mm)
+        return torch.cat([xy, metric_z(u[..., 2:], config.box_mm)], -1)
+
+    def volume_pixels(self, volume_mm: Float[Tensor, "b j 3"]) -> Float[Tensor, "b j 2"]:
+        """x and y of metric volume coordinates in the crop's pixel unit, for losses on 2D labels."""
+        return volume_mm[..., :2] * (self._volume.side / self._volume.box_mm)
+
+    def covariance(self, logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
+        """Calibrated covariance of each joint in the metric volume, mm^2, axes x, y, z of the crop camera."""
+        config = self._volume
+        scale = torch.tensor(metric_scale(config.side, config.stride, config.box_mm), device=logits.device)
+        spread = volume_covariance(logits) * (scale[:, None] * scale)
+        floor = COVARIANCE_FLOOR_MM2 * torch.eye(3, device=logits.device)
+        factor = torch.as_tensor(config.calibration, dtype=spread.dtype, device=logits.device)
+        return (spread + floor) * factor[..., None, None]
+
+
+def split_volumes(channels: Float[Tensor, "b dj h w"], depth_bins: int) -> Float[Tensor, "b j d h w"]:
+    """View the head's depth-major channels (channel = d*J + j) as one volume per joint."""
+    return channels.unflatten(1, (depth_bins, -1)).transpose(1, 2)
+
+
+def plane_means(logits: Float[Tensor, "b j h w"]) -> Float[Tensor, "b j 2"]:
+    """Soft-argmax x, y of each joint's plane on the corner grid, in [0, 1]."""
+    return soft_argmax(softmax_nd(logits, (-1, -2)), (-1, -2), _corner_axes(logits, 2))
+
+
+def volume_means(logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3"]:
+    """Soft-argmax x, y, z of each joint's volume on the corner grid, in [0, 1]; the softmax runs over all voxels."""
+    return soft_argmax(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), _corner_axes(logits, 3))
+
+
+def volume_covariance(logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
+    """Covariance of x, y, z of each joint's volume in units of the corner grid, squared."""
+    return covariance(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), _corner_axes(logits, 3))
+
+
+def _corner_axes(logits: Tensor, count: int) -> list[Tensor]:
+    return [cell_centres(logits.shape[-1 - i], "corner", device=logits.device) for i in range(count)]
