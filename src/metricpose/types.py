@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -109,6 +111,7 @@ class Batch:
     @staticmethod
     def stack(samples: list[Sample]) -> Batch:
         """Stack samples of equal crop size and joint count; images become float in [0, 1]."""
+
         def pile(name: str) -> Tensor:
             return torch.from_numpy(np.stack([np.asarray(getattr(s, name), np.float32) for s in samples]))
 
@@ -167,5 +170,18 @@ class People:
     scale_source: str
     info: dict[str, Any] = field(default_factory=dict)
 
+    saver: ClassVar[Callable[[People, str | os.PathLike[str]], None] | None] = None
+    """Set by `metricpose.formats`, which lies above this module, when it is imported."""
+
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a self-describing result file in the format of the suffix (see `metricpose.formats.save`).
+
+        Raises:
+            InputError: no such format, or `metricpose.formats` has not been imported.
+        """
+        if People.saver is None:
+            raise InputError("People.save needs the writers: import metricpose.formats first")
+        People.saver(self, path)
