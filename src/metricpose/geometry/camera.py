@@ -6,11 +6,13 @@ spans [-0.5, W - 0.5]. Distortion coefficients are in OpenCV's order k1 k2 p1 p2
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
+from numpy.polynomial import Polynomial
 
 from metricpose.errors import InputError
 
@@ -107,11 +109,11 @@ class Camera:
         return (points - self.t) @ self.R
 
     def project(self, world: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 2"]:
-        """World points -> pixels; points at or behind the camera plane give NaN."""
+        """World points -> pixels; NaN at or behind the camera plane and outside the lens model (see `distort`)."""
         return self.project_camera(self.to_camera(world))
 
     def project_camera(self, points: Float[np.ndarray, "*b 3"]) -> Float[np.ndarray, "*b 2"]:
-        """Camera-frame points -> pixels; points at or behind the camera plane give NaN."""
+        """Camera-frame points -> pixels; NaN at or behind the camera plane and outside the lens model."""
         z = points[..., 2:]
         with np.errstate(divide="ignore", invalid="ignore"):
             normalised = np.where(z > 0, points[..., :2] / z, np.nan)
@@ -128,7 +130,7 @@ class Camera:
 
     # -- changes ---------------------------------------------------------------------------------------------
 
-    def crop(self, x: float, y: float, width: int, height: int) -> Camera:
+    def crop(self, x: float | int, y: float | int, width: int, height: int) -> Camera:
         """The camera of the sub-image whose pixel (0, 0) is this image's pixel (x, y)."""
         K = self.K.copy()
         K[:2, 2] -= (x, y)
@@ -164,16 +166,17 @@ class Camera:
 
 
 def distort(points: Float[np.ndarray, "*b 2"], coefficients: Float[np.ndarray, " n"]) -> Float[np.ndarray, "*b 2"]:
-    """Apply OpenCV's lens model (radial rational, tangential, thin prism) to normalised coordinates."""
+    """Apply OpenCV's lens model (radial rational, tangential, thin prism) to normalised coordinates.
+
+    Beyond `one_to_one_radius` the polynomial folds directions far outside the view back into the image, which no
+    lens does; OpenCV returns these ghosts, here such points give NaN.
+    """
     if len(coefficients) == 0:
         return points
-    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4 = np.pad(coefficients, (0, 12 - len(coefficients)))
-    x, y = points[..., 0], points[..., 1]
-    r2 = x * x + y * y
-    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    dx = 2 * p1 * x * y + p2 * (r2 + 2 * x * x) + s1 * r2 + s2 * r2 * r2
-    dy = p1 * (r2 + 2 * y * y) + 2 * p2 * x * y + s3 * r2 + s4 * r2 * r2
-    return np.stack([x * radial + dx, y * radial + dy], -1)
+    limit = one_to_one_radius(tuple(coefficients.tolist()))
+    with np.errstate(invalid="ignore"):
+        inside = np.square(points).sum(-1) < limit * limit
+    return np.where(inside[..., None], _lens_model(points, coefficients), np.nan)
 
 
 def undistort(
@@ -182,26 +185,59 @@ def undistort(
     """Invert `distort` by Newton's method with a numerical Jacobian.
 
     OpenCV's default of five fixed-point steps leaves errors of several thousandths of a pixel; Newton's method
-    reaches rounding error in about five steps wherever the model is invertible. Points that the model folds back
-    (beyond the radius where it stops being one-to-one) come out as NaN.
+    reaches rounding error in about five steps wherever the model is invertible. Points that no direction within
+    `one_to_one_radius` maps to come out as NaN.
     """
     if len(coefficients) == 0:
         return points
+    with np.errstate(all="ignore"):
+        guess = _newton(points, coefficients, iterations)
+        failed = ~(np.abs(distort(guess, coefficients) - points).max(-1) < 1e-7)
+    return np.where(failed[..., None], np.nan, guess)
+
+
+def _newton(
+    points: Float[np.ndarray, "*b 2"], coefficients: Float[np.ndarray, " n"], iterations: int
+) -> Float[np.ndarray, "*b 2"]:
     guess, step = points.copy(), 1e-6
+    along_x, along_y = np.array([step, 0.0]), np.array([0.0, step])
     for _ in range(iterations):
-        residual = distort(guess, coefficients) - points
-        jx = (distort(guess + (step, 0), coefficients) - distort(guess - (step, 0), coefficients)) / (2 * step)
-        jy = (distort(guess + (0, step), coefficients) - distort(guess - (0, step), coefficients)) / (2 * step)
+        residual = _lens_model(guess, coefficients) - points
+        jx = (_lens_model(guess + along_x, coefficients) - _lens_model(guess - along_x, coefficients)) / (2 * step)
+        jy = (_lens_model(guess + along_y, coefficients) - _lens_model(guess - along_y, coefficients)) / (2 * step)
         det = jx[..., 0] * jy[..., 1] - jx[..., 1] * jy[..., 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            dx = (jy[..., 1] * residual[..., 0] - jy[..., 0] * residual[..., 1]) / det
-            dy = (jx[..., 0] * residual[..., 1] - jx[..., 1] * residual[..., 0]) / det
+        dx = (jy[..., 1] * residual[..., 0] - jy[..., 0] * residual[..., 1]) / det
+        dy = (jx[..., 0] * residual[..., 1] - jx[..., 1] * residual[..., 0]) / det
         guess = guess - np.stack([dx, dy], -1)
         if not (np.abs(residual) > 1e-12).any():
             break
-    with np.errstate(invalid="ignore"):
-        failed = ~(np.abs(distort(guess, coefficients) - points).max(-1) < 1e-7) | (det <= 0)
-    return np.where(failed[..., None], np.nan, guess)
+    return guess
+
+
+@functools.lru_cache(maxsize=256)
+def one_to_one_radius(coefficients: tuple[float, ...]) -> float:
+    """Normalised radius up to which the radial lens model grows and can be inverted; infinity if it always grows.
+
+    With N(r) = r (1 + k1 r^2 + k2 r^4 + k3 r^6) and D(r) = 1 + k4 r^2 + k5 r^4 + k6 r^6 the model is N / D: it stops
+    growing at the smallest root of N' D - N D' and jumps at the smallest root of D, both polynomials in q = r^2.
+    """
+    k1, k2, _, _, k3, k4, k5, k6 = (*coefficients, *(0.0,) * 8)[:8]
+    numerator, denominator = Polynomial([1, k1, k2, k3]), Polynomial([1, k4, k5, k6])
+    slope = Polynomial([1, 3 * k1, 5 * k2, 7 * k3]) * denominator - numerator * Polynomial([0, 2 * k4, 4 * k5, 6 * k6])
+    roots = np.concatenate([slope.trim(1e-14).roots(), denominator.trim(1e-14).roots()])
+    turns = roots.real[(np.abs(roots.imag) < 1e-9) & (roots.real > 0)]
+    return math.sqrt(turns.min()) if len(turns) else math.inf
+
+
+def _lens_model(points: Float[np.ndarray, "*b 2"], coefficients: Float[np.ndarray, " n"]) -> Float[np.ndarray, "*b 2"]:
+    k1, k2, p1, p2, k3, k4, k5, k6, s1, s2, s3, s4 = np.pad(coefficients, (0, 12 - len(coefficients)))
+    x, y = points[..., 0], points[..., 1]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        r2 = x * x + y * y
+        radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        dx = 2 * p1 * x * y + p2 * (r2 + 2 * x * x) + s1 * r2 + s2 * r2 * r2
+        dy = p1 * (r2 + 2 * y * y) + 2 * p2 * x * y + s3 * r2 + s4 * r2 * r2
+        return np.stack([x * radial + dx, y * radial + dy], -1)
 
 
 def _mirrored(coefficients: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

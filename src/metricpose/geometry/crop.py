@@ -45,7 +45,7 @@ def crop_camera(
         InputError: box of no area or with NaN, or so far outside the lens model that it has no ray.
     """
     box = np.asarray(box_xywh, np.float64)
-    if not np.isfinite(box).all() or (box[2:] <= 0).any():
+    if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= 0).any():
         raise InputError(f"box: expected finite left, top and positive width, height in pixels, got {box.tolist()}")
     longer = box[2:].max()
     centre = box[:2] + box[2:] / 2 + np.array(shift) * longer
@@ -77,7 +77,17 @@ def resample(
 
     With `antialias` the image is first shrunk by whole factors (area average), then sampled at up to 3x and
     averaged, so that no source pixel between the samples is skipped. Outside the source the value is `border`.
+
+    Raises:
+        InputError: the image has not the size its camera states, or the cameras stand in different places.
     """
+    if tuple(image.shape[1::-1]) != tuple(source.size):
+        raise InputError(f"resample: image is {image.shape[1]}x{image.shape[0]} but its camera says {source.size}")
+    if not np.allclose(source.position, target.position, atol=1e-3):
+        raise InputError(
+            f"resample: the cameras stand at {source.position} and {target.position}; "
+            "expected one optical centre (the target made from the source by rotation, crop, resize or flip)"
+        )
     matrix = source.R @ target.R.T
     width, height = target.size
     step = _source_step(source, target, matrix)
@@ -93,9 +103,7 @@ def resample(
     return out
 
 
-def crop_to_source(
-    points: Float[np.ndarray, "*b 3"], source: Camera, target: Camera
-) -> Float[np.ndarray, "*b 3"]:
+def crop_to_source(points: Float[np.ndarray, "*b 3"], source: Camera, target: Camera) -> Float[np.ndarray, "*b 3"]:
     """Points in the crop camera's frame -> frame of the camera it was cut from, millimetres."""
     return source.to_camera(target.to_world(points))
 
@@ -109,8 +117,10 @@ def _warp(
     image: UInt8[np.ndarray, "h w *c"], source: Camera, target: Camera, matrix: Float[np.ndarray, "3 3"], border: int
 ) -> UInt8[np.ndarray, "s t *c"]:
     size, value = target.size, (border, border, border, border)
-    if not source.distortion.any():
-        H = homography(source, target)
+    H = homography(source, target)
+    # A homography would fill the part of a wide crop that lies behind the source camera with a ghost.
+    corners = np.array([[x, y, 1.0] for x in (0, size[0] - 1) for y in (0, size[1] - 1)])
+    if not source.distortion.any() and (corners @ H[2] > 0).all():
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return cv2.warpPerspective(image, H, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
     pixels = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), -1).astype(np.float64)

@@ -212,8 +212,8 @@ def conversion(source: Skeleton, target: Skeleton) -> Conversion:
         return subset_conversion(source, target)
     if table is None:
         raise InputError(
-            f"no conversion from {source.name} ({source.definition} joints) to {target.name} ({target.definition} joints): "
-            "equal names are different points there, 20-50 mm apart"
+            f"no conversion from {source.name} ({source.definition} joints) to {target.name} ({target.definition} "
+            "joints): equal names are different points there, 20-50 mm apart"
         )
     rows = {j: w for j, w in table.items() if j in target.joints and set(w) <= set(source.joints)}
     return weighted_conversion(source, target, rows)

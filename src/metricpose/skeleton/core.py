@@ -39,6 +39,10 @@ class Skeleton:
         for joint, parent in zip(self.joints, self.parents):
             if not -1 <= parent < len(self.joints):
                 raise InputError(f"skeleton {self.name}: parent {parent} of {joint} is not a joint index")
+        if self.parents.count(-1) != 1:
+            raise InputError(f"skeleton {self.name}: {self.parents.count(-1)} joints have no parent; expected one root")
+        if any(_depth(child, self.parents) is None for child in range(len(self))):
+            raise InputError(f"skeleton {self.name}: parents run in a circle")
         missing = [j for j in self.joints if _mirrored(j) not in self.joints]
         if missing:
             raise InputError(f"skeleton {self.name}: no mirror partner for {missing}")
@@ -116,9 +120,20 @@ def weighted_conversion(source: Skeleton, target: Skeleton, weights: dict[str, d
         for name, weight in row.items():
             matrix[target.index(joint), source.index(name)] = weight
         if abs(sum(row.values()) - 1.0) > 1e-3:
-            raise InputError(f"{source.name} -> {target.name}: weights of {joint} sum to {sum(row.values()):.4f}, not 1")
+            raise InputError(
+                f"{source.name} -> {target.name}: weights of {joint} sum to {sum(row.values()):.4f}, not 1"
+            )
         matrix[target.index(joint)] /= sum(row.values())
     return Conversion(matrix, matrix.any(1))
+
+
+def _depth(joint: int, parents: tuple[int, ...]) -> int | None:
+    """Steps up to the root, None in a circle."""
+    for steps in range(len(parents)):
+        if parents[joint] < 0:
+            return steps
+        joint = parents[joint]
+    return None
 
 
 def _mirrored(joint: str) -> str:

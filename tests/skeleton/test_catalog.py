@@ -1,0 +1,95 @@
+"""The catalogue: published orders, and that unlike joint definitions are never mixed silently."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metricpose.errors import InputError
+from metricpose.skeleton import catalog, definitions
+from metricpose.skeleton.core import Skeleton
+
+ALL = pytest.mark.parametrize("skeleton", catalog.SKELETONS.values(), ids=lambda s: s.name)
+
+# Written down again by hand, left and right as the person's, so that a slip in the catalogue shows.
+ORDERS = {
+    "h36m_17": "pelvis r_hip r_knee r_ankle l_hip l_knee l_ankle spine thorax nose head_top "
+    "l_shoulder l_elbow l_wrist r_shoulder r_elbow r_wrist",
+    "metricpose_25": "pelvis r_hip r_knee r_ankle l_hip l_knee l_ankle spine thorax nose head_top "
+    "l_shoulder l_elbow l_wrist r_shoulder r_elbow r_wrist l_eye r_eye l_ear r_ear l_toe r_toe l_heel r_heel",
+    "mpi_inf_3dhp_17": "head_top neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist "
+    "r_hip r_knee r_ankle l_hip l_knee l_ankle pelvis spine head",
+    "coco_17": "nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist "
+    "l_hip r_hip l_knee r_knee l_ankle r_ankle",
+    "mpii_16": "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis thorax neck head_top "
+    "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist",
+    "lsp_14": "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist neck head_top",
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_published_orders(name: str) -> None:
+    assert catalog.get(name).joints == tuple(ORDERS[name].split())
+
+
+@ALL
+def test_every_skeleton_is_one_tree_with_limbs_in_anatomical_order(skeleton: Skeleton) -> None:
+    assert catalog.SKELETONS[skeleton.name] is skeleton
+    assert len(skeleton.edges) == len(skeleton) - 1
+    assert skeleton.source
+    for side in "lr":
+        assert skeleton.parents[skeleton.index(f"{side}_wrist")] == skeleton.index(f"{side}_elbow")
+        assert skeleton.parents[skeleton.index(f"{side}_ankle")] == skeleton.index(f"{side}_knee")
+
+
+@ALL
+def test_mirroring_swaps_sides_and_keeps_the_tree(skeleton: Skeleton) -> None:
+    mirror = skeleton.mirror
+    swapped = {"left": "right", "right": "left", "centre": "centre"}
+    assert [skeleton.sides[i] for i in mirror] == [swapped[s] for s in skeleton.sides]
+    edges = {frozenset(e) for e in skeleton.edges}
+    assert {frozenset((int(mirror[a]), int(mirror[b]))) for a, b in skeleton.edges} == edges
+
+
+def test_the_network_skeleton_starts_with_h36m() -> None:
+    assert catalog.METRICPOSE_25.joints[:17] == catalog.H36M_17.joints
+    assert catalog.METRICPOSE_25.parents[:17] == catalog.H36M_17.parents
+    assert len(catalog.METRICPOSE_25) == 25
+
+
+def test_roots() -> None:
+    assert catalog.H36M_17.root == catalog.METRICPOSE_25.root == 0
+    assert catalog.MPI_INF_3DHP_17.root == 14
+    assert catalog.COCO_17.root == 0
+
+
+def test_unknown_name_lists_the_known() -> None:
+    with pytest.raises(InputError, match=r"unknown skeleton 'smpl_99'; known: metricpose_25, h36m_17"):
+        catalog.get("smpl_99")
+
+
+def test_within_a_family_conversion_is_by_name() -> None:
+    joints = np.random.default_rng(0).normal(size=(3, 25, 3))
+    out = catalog.conversion(catalog.METRICPOSE_25, catalog.H36M_17).apply(joints)
+    np.testing.assert_array_equal(out, joints[:, :17])
+    back = catalog.conversion(catalog.H36M_17, catalog.METRICPOSE_25)
+    assert back.valid.tolist() == [True] * 17 + [False] * 8
+
+
+def test_across_families_without_a_fitted_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(definitions, "CONVERSIONS", {})
+    with pytest.raises(InputError, match="equal names are different points there"):
+        catalog.conversion(catalog.METRICPOSE_25, catalog.COCO_17)
+
+
+def test_across_families_a_fitted_table_is_used_as_far_as_the_source_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "l_hip": {"l_hip": 0.8, "pelvis": 0.2},
+        "l_eye": {"l_eye": 1.0},  # the source has no eyes
+        "l_small_toe": {"l_ankle": 1.0},  # the target has no such joint
+    }
+    monkeypatch.setattr(definitions, "CONVERSIONS", {("h36m", "coco"): rows})
+    conversion = catalog.conversion(catalog.H36M_17, catalog.COCO_17)
+    assert [j for j, ok in zip(catalog.COCO_17.joints, conversion.valid) if ok] == ["l_hip"]
+    joints = np.random.default_rng(1).normal(size=(17, 3))
+    np.testing.assert_allclose(conversion.apply(joints)[11], 0.8 * joints[4] + 0.2 * joints[0])
