@@ -197,7 +197,13 @@ def _mean(x: Float[Tensor, "b j c"], weights: Float[Tensor, "b j"]) -> Float[Ten
 
 def _spread(x: Float[Tensor, "b j c"], weights: Float[Tensor, "b j"]) -> Float[Tensor, " b"]:
     """Weighted sum of squared distances from the weighted mean."""
-    return (weights * (x - _mean(x, weights)[:, None]).square().sum(-1)).sum(-1)
+    return (weights * _offsets(x, weights).square().sum(-1)).sum(-1)
+
+
+def _offsets(x: Float[Tensor, "b j c"], weights: Float[Tensor, "b j"]) -> Float[Tensor, "b j c"]:
+    """Differences from the weighted mean; taken from the first joint first, so that equal values give exactly 0."""
+    x = x - x[:, :1]
+    return x - _mean(x, weights)[:, None]
 
 
 def _right_hand_side(rays: Float[Tensor, "b j 2"], relative: Float[Tensor, "b j 3"]) -> Float[Tensor, "b j 2"]:
@@ -213,8 +219,7 @@ def _full_depth(
 ) -> Float[Tensor, " b"]:
     """Least-squares t_z with a Gaussian prior of precision `pull` around `prior`."""
     right = _right_hand_side(rays, relative)
-    offsets = rays - _mean(rays, weights)[:, None]
-    product = (weights * (offsets * (right - _mean(right, weights)[:, None])).sum(-1)).sum(-1)
+    product = (weights * (_offsets(rays, weights) * _offsets(right, weights)).sum(-1)).sum(-1)
     return (pull * prior - product) / (_spread(rays, weights) + pull)
 
 
