@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference.people import camera, people
 
 from metricpose.errors import InputError
 from metricpose.formats import save
 from metricpose.formats.camera_file import camera_from_dict, camera_to_dict, read_camera, write_camera
+from reference.people import camera, people
 
 
 def test_round_trip_is_exact(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_bad_values_are_named(change: dict, message: str) -> None:
 
 
 def test_missing_keys_and_bad_files(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="missing .'size'"):
+    with pytest.raises(InputError, match=r"missing .'size'"):
         camera_from_dict({"K": np.eye(3).tolist()})
     with pytest.raises(InputError, match="cannot read camera file"):
         read_camera(tmp_path / "none.json")

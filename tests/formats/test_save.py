@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference.people import people
 
 from metricpose.errors import DataError, InputError
 from metricpose.formats import load, save
 from metricpose.formats.header import ARRAYS
+from reference.people import people
 
 SUFFIXES = [".json", ".npz", ".csv"]
 

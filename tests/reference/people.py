@@ -20,7 +20,7 @@ def people(count: int = 3, skeleton: str = "h36m_17", seed: int = 0) -> People:
     rng = np.random.default_rng(seed)
     tree = catalog.get(skeleton)
     J = len(tree)
-    joints = rng.normal(0, 400, (count, J, 3)) + (0, 0, 1500)
+    joints = rng.normal(0, 400, (count, J, 3)) + np.array([0, 0, 1500.0])
     factor = rng.normal(0, 30, (count, J, 3, 3))
     covariance = factor @ factor.swapaxes(-1, -2)
     covariance = (covariance + covariance.swapaxes(-1, -2)) / 2
@@ -33,7 +33,7 @@ def people(count: int = 3, skeleton: str = "h36m_17", seed: int = 0) -> People:
         joints_px=view.project(joints),
         covariance_mm2=covariance,
         state=rng.integers(0, 3, (count, J)).astype(np.uint8),
-        boxes=rng.uniform(0, 300, (count, 4)) + (0, 0, 1, 1),
+        boxes=rng.uniform(0, 300, (count, 4)) + np.array([0, 0, 1.0, 1.0]),
         scores=rng.uniform(0, 1, count),
         track_id=np.arange(count) * 3 - 1,
         camera=view,

@@ -46,8 +46,8 @@ def camera_from_dict(values: Any, name: str = "camera") -> Camera:
     unknown = sorted(set(values) - {*_REQUIRED, *_OPTIONAL})
     if missing or unknown:
         raise InputError(
-            f"{name}: missing {missing}, unknown {unknown}; expected K (3 x 3) and size [width, height], and optionally "
-            f"{', '.join(_OPTIONAL)}"
+            f"{name}: missing {missing}, unknown {unknown}; expected K (3 x 3), size [width, height] and "
+            f"optionally {', '.join(_OPTIONAL)}"
         )
     factor = _millimetres(values.get("unit", "millimetre"), name)
     width, height = _array(values["size"], (2,), f"{name}: size [width, height]")
@@ -83,7 +83,7 @@ def write_camera(camera: Camera, path: str | os.PathLike[str]) -> None:
         temporary.write_text(json.dumps(camera_to_dict(camera), indent=1), encoding="utf8")
 
 
-def _array(values: Any, shape: tuple[int, ...] | None, name: str) -> Float[np.ndarray, "..."]:
+def _array(values: Any, shape: tuple[int, ...] | None, name: str) -> Float[np.ndarray, "*shape"]:
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:

@@ -22,7 +22,7 @@ def header(people: People) -> dict[str, Any]:
     Raises:
         InputError: `people.info` holds something JSON cannot say.
     """
-    moved = bool(people.camera.t.any() or (people.camera.R != np.eye(3)).any())
+    moved = bool(people.camera.t.any()) or not np.array_equal(people.camera.R, np.eye(3))
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -50,9 +50,7 @@ def people_from(top: dict[str, Any], arrays: dict[str, np.ndarray], name: str) -
     if missing:
         raise DataError(f"{name}: missing {', '.join(missing)}; the file is incomplete")
     try:
-        skeleton = Skeleton(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in top["skeleton"].items() if k != "sides"}
-        )
+        skeleton = _skeleton(top["skeleton"])
         camera = camera_from_dict(top["camera"], name)
         scale_source, info = str(top["scale_source"]), dict(top["info"])
     except (KeyError, TypeError, InputError) as error:
@@ -81,6 +79,11 @@ def skeleton_to_dict(skeleton: Skeleton) -> dict[str, Any]:
         "source": skeleton.source,
         "definition": skeleton.definition,
     }
+
+
+def _skeleton(values: dict[str, Any]) -> Skeleton:
+    joints, parents = tuple(values["joints"]), tuple(values["parents"])
+    return Skeleton(values["name"], joints, parents, values["source"], values["definition"])
 
 
 def plain(value: Any, where: str = "info") -> Any:

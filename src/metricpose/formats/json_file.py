@@ -63,9 +63,10 @@ def _joint(people: People, index: int, joint: int) -> dict[str, Any]:
 
 
 def _list(values: np.ndarray) -> list[Any]:
-    """Nested lists of Python floats, NaN as None."""
-    array = np.asarray(values, np.float64)
-    return np.where(np.isfinite(array), array, None).tolist()
+    """Nested lists of Python floats, NaN as None; infinity is left to json to refuse."""
+    array = np.asarray(values, np.float64).astype(object)
+    array[array != array] = None
+    return array.tolist()
 
 
 def _arrays(persons: list[dict[str, Any]], joints: list[str]) -> dict[str, np.ndarray]:
