@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from metricpose.models import depthwise
 from metricpose.models.depthwise import depthwise_conv2d, has_slow_gradient
 
 # stride, padding, dilation, kernel
@@ -31,6 +32,14 @@ def test_value_and_gradients_equal_the_ordinary_convolution(size, moves, layout)
     grad = torch.randn_like(theirs)
     for got, expected in zip(torch.autograd.grad(ours, tensors, grad), torch.autograd.grad(theirs, tensors, grad)):
         torch.testing.assert_close(got, expected)
+
+
+def test_a_batch_larger_than_one_chunk_gives_the_same_gradient(monkeypatch):
+    tensors = inputs((9, 6), 3, torch.channels_last)
+    expected = torch.autograd.grad(functional.conv2d(*tensors, 2, 1, 1, groups=4).square().sum(), tensors)
+    monkeypatch.setattr(depthwise, "_CHUNK_BYTES", 1)
+    got = torch.autograd.grad(depthwise_conv2d(*tensors, 2, 1, 1).square().sum(), tensors)
+    torch.testing.assert_close(got, expected)
 
 
 def test_gradients_of_a_part_of_the_inputs():

@@ -21,6 +21,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+_CHUNK_BYTES = 4 << 20
+
 
 def has_slow_gradient(x: Float[Tensor, "b c h w"], stride: int, dilation: int) -> bool:
     """Whether the ordinary backward pass of this depthwise convolution would meet one of the slow kernels."""
@@ -67,13 +69,21 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> Tensor:
-    reach = dilation * (weight.shape[2] - 1)
-    if stride > 1:
-        rows, columns = (size + 2 * padding - reach for size in x.shape[2:])
-        spread = torch.empty_like(x[:, :, :1, :1].expand(-1, -1, rows, columns), memory_format=_layout(x)).zero_()
-        spread[:, :, ::stride, ::stride] = grad
-        grad = spread
-    return functional.conv2d(grad, weight.flip(2, 3), None, 1, reach - padding, dilation, groups=x.shape[1])
+    mirrored, reach, channels = weight.flip(2, 3), dilation * (weight.shape[2] - 1), x.shape[1]
+    if stride == 1:
+        return functional.conv2d(grad, mirrored, None, 1, reach - padding, dilation, groups=channels)
+    # A few images at a time, so that the spread gradient, mostly zeros, stays in the cache.
+    images = max(1, _CHUNK_BYTES // (x[0].numel() * x.element_size()))
+    rows, columns = (size + 2 * padding - reach for size in x.shape[2:])
+    spread = grad.new_empty((images, channels, rows, columns)).to(memory_format=_layout(x)).zero_()
+    result = torch.empty_like(x)
+    for start in range(0, len(x), images):
+        part = grad[start : start + images]
+        spread[: len(part), :, ::stride, ::stride] = part
+        result[start : start + images] = functional.conv2d(
+            spread[: len(part)], mirrored, None, 1, reach - padding, groups=channels
+        )
+    return result
 
 
 def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int, dilation: int) -> Tensor:

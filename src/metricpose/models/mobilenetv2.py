@@ -185,7 +185,8 @@ def calibrate_norms(model: MobileNetV2, batches: Iterable[Float[Tensor, "b 3 h w
 
 
 def _running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     return norm.running_mean, norm.running_var
 
 
