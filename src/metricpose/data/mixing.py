@@ -1,0 +1,115 @@
+"""Several sources in fixed proportions, as a stream that is a pure function of (seed, step).
+
+Nothing is remembered between steps: which records make up step 12345, and the random seed of each of their samples,
+follow from the numbers alone. So a resumed run, another number of worker processes or another number of ranks see
+exactly the same data.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Int
+
+from metricpose.errors import InputError
+from metricpose.types import Record
+
+_SHUFFLED_UP_TO = 1 << 24
+
+
+class Source(Protocol):
+    """A sequence of records. It may grow, but an index always means the same record."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Record: ...
+
+    def refresh(self) -> int:
+        """Look for new records; returns the length now."""
+        ...
+
+
+class Draw(NamedTuple):
+    """One sample to make: which record, with which random seed."""
+
+    source: int
+    index: int
+    seed: tuple[int, ...]
+
+
+class Phase(NamedTuple):
+    """From draw number `since` on, a source is `length` records long."""
+
+    since: int
+    length: int
+
+
+class Stream:
+    """Batches of draws.
+
+    Args:
+        seed: of the whole run.
+        counts: records of each source in every batch (see `batch_counts`).
+        phases: per source, its lengths over time, at least one; `grow` adds to them.
+
+    Raises:
+        InputError: a source with a share is empty.
+    """
+
+    def __init__(self, seed: int, counts: tuple[int, ...], phases: list[list[Phase]]) -> None:
+        self.seed, self.counts = seed, counts
+        self.phases = [[Phase(*p) for p in source] for source in phases]
+        for number, (count, history) in enumerate(zip(counts, self.phases, strict=True)):
+            if count and (not history or min(p.length for p in history) < 1):
+                raise InputError(f"data source {number} has a share of every batch but holds no records")
+
+    def grow(self, step: int, lengths: list[int]) -> None:
+        """Use longer sources from batch `step` on; remembered in `phases`. Shorter or equal lengths change nothing."""
+        for count, history, length in zip(self.counts, self.phases, lengths, strict=True):
+            if length > history[-1].length and step * count > history[-1].since:
+                history.append(Phase(step * count, length))
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> list[Draw]:
+        """The draws of batch `step`; of `world` ranks, rank r takes every world-th one from the r-th on."""
+        draws = [
+            self._draw(source, step * count + slot) for source, count in enumerate(self.counts) for slot in range(count)
+        ]
+        return draws[rank::world]
+
+    def _draw(self, source: int, number: int) -> Draw:
+        history = self.phases[source]
+        phase = history[bisect_right(history, number, key=lambda p: p.since) - 1]
+        epoch, place = divmod(number - phase.since, phase.length)
+        if phase.length <= _SHUFFLED_UP_TO:
+            index = int(_permutation(self.seed, source, phase.since, epoch, phase.length)[place])
+        else:  # practically endless: rendered on demand, where neighbours are as unlike as any two
+            index = place
+        return Draw(source, index, (self.seed, source, number))
+
+
+@lru_cache(maxsize=16)
+def _permutation(seed: int, source: int, since: int, epoch: int, length: int) -> Int[np.ndarray, " n"]:
+    return np.random.default_rng((seed, source, since, epoch)).permutation(length)
+
+
+def batch_counts(batch_size: int, shares: list[float]) -> tuple[int, ...]:
+    """Whole records of each source per batch, by largest remainder; every source with a share gets at least one.
+
+    Raises:
+        InputError: no positive share, or more sources than places.
+    """
+    wanted = np.asarray(shares, np.float64)
+    if not len(wanted) or (wanted < 0).any() or wanted.sum() <= 0:
+        raise InputError(f"data shares: expected numbers >= 0 that are not all 0, got {list(shares)}")
+    if (wanted > 0).sum() > batch_size:
+        raise InputError(f"a batch of {batch_size} cannot hold all {(wanted > 0).sum()} data sources")
+    exact = wanted / wanted.sum() * batch_size
+    counts = np.where(wanted > 0, np.maximum(np.floor(exact), 1), 0).astype(int)
+    while counts.sum() != batch_size:
+        step = 1 if counts.sum() < batch_size else -1
+        room = np.where((wanted > 0) & (counts + step >= 1), (exact - counts) * step, -np.inf)
+        counts[int(room.argmax())] += step
+    return tuple(int(c) for c in counts)

@@ -1,0 +1,260 @@
+"""The training loop, top to bottom: prepare, maybe resume, step, log, validate, save.
+
+A run is a pure function of its settings and data: data order, augmentation and dropout follow from (seed, step), so a
+run killed at any moment and started again ends with the same weights, bit for bit on one machine.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from metricpose.data.loading import Packed, SampleMaker, train_batches, unpack
+from metricpose.data.mixing import Phase, Stream
+from metricpose.errors import CheckpointError, DataError
+from metricpose.training.averaging import Average
+from metricpose.training.checkpoint import Progress, load_state, save_state
+from metricpose.training.distributed import Place, any_rank, joined, mean_over_ranks
+from metricpose.training.logs import RunLog
+from metricpose.training.settings import FREE_TO_CHANGE, TrainingConfig
+from metricpose.training.validation import validate
+from metricpose.types import Batch
+from metricpose.weights import save_model
+
+_BAD_STEPS_IN_A_ROW = 20
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What a run learns from and is watched on.
+
+    Attributes:
+        maker: sources, crop, augmentation.
+        counts: records of each source per batch.
+        validation: packed batches, may be empty.
+    """
+
+    maker: SampleMaker
+    counts: tuple[int, ...]
+    validation: Sequence[Packed] = ()
+
+
+@dataclass(eq=False)
+class Run:
+    """Everything that changes while a run goes on."""
+
+    model: nn.Module
+    average: Average
+    optimizer: torch.optim.Optimizer
+    stream: Stream
+    step: int = 0
+    bad_steps: int = 0
+    started: float = field(default_factory=time.monotonic)
+    saved: float = field(default_factory=time.monotonic)
+
+
+def train(
+    model: nn.Module, name: str, data: TrainingData, config: TrainingConfig, out: str | Path, *, facts: dict[str, Any] | None = None
+) -> dict[str, float]:
+    """Train `model` in the folder `out`, going on from `out/state.safetensors` if it is there.
+
+    Writes `state.safetensors` (to resume), `model.safetensors` (averaged weights, float16, for use), `train.csv`,
+    `validation.csv` and TensorBoard events. SIGINT and SIGTERM finish the step, save, and return.
+
+    Args:
+        name: of the model in `models.MODELS`.
+        facts: stored in the model file.
+
+    Returns:
+        The last validation measures and `step`.
+
+    Raises:
+        CheckpointError: `out` holds a run with other settings.
+        DataError: the loss was not finite for 20 steps in a row.
+    """
+    folder = Path(out)
+    with joined(config.device) as place, _stop_signals() as stopped:
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        run = _prepare(model, data, config, place, folder / "state.safetensors")
+        log = RunLog(folder, config.steps, run.step, enabled=place.is_first)
+        save = _saver(run, name, config, folder, facts or {}, enabled=place.is_first)
+        try:
+            return _steps(run, data, config, place, log, save, stopped)
+        finally:
+            log.close()
+
+
+def _prepare(model: nn.Module, data: TrainingData, config: TrainingConfig, place: Place, state: Path) -> Run:
+    model = model.to(place.device)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    lengths = [len(source) for source in data.maker.sources]
+    stream = Stream(config.seed, data.counts, [[Phase(0, n)] for n in lengths])
+    run = Run(model, Average(model, config.ema), build_optimizer(model, config, place), stream)
+    if state.exists():
+        progress = load_state(state, run.model, run.average.model, run.optimizer)
+        _check_same(progress.settings, config, state)
+        run.step, run.stream = progress.step, Stream(config.seed, data.counts, progress.phases)  # type: ignore[arg-type]
+        short = [n for n, h in zip(lengths, run.stream.phases) if n < h[-1].length]
+        if short:
+            raise DataError(f"{state}: a data source has {short[0]} records now, fewer than when the run was saved")
+    return run
+
+
+def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> torch.optim.Optimizer:
+    """AdamW with one group for the backbone and one for the rest.
+
+    torch multiplies decay by the learning rate; c / (sqrt(T) lr0) makes the step's factor 1 - c / sqrt(T) * lr / lr0.
+    """
+    backbone = {id(p) for n, p in model.named_parameters() if n.startswith("backbone.")}
+    parts = {True: [p for p in model.parameters() if id(p) in backbone], False: [p for p in model.parameters() if id(p) not in backbone]}
+    groups = [
+        {"params": params, "factor": config.backbone_lr if is_backbone else 1.0}
+        for is_backbone, params in parts.items()
+        if params
+    ]
+    decay = config.decay / (math.sqrt(config.steps) * config.lr)
+    return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay, fused=place.device.type in ("cpu", "cuda"))
+
+
+def _check_same(saved: dict[str, Any], config: TrainingConfig, state: Path) -> None:
+    now = config.model_dump(mode="json")
+    different = [k for k in now if k not in FREE_TO_CHANGE and saved.get(k) != now[k]]
+    if different:
+        changes = ", ".join(f"{k} {saved.get(k)} -> {now[k]}" for k in different)
+        raise CheckpointError(f"{state} belongs to a run with other settings ({changes}). Use another folder, or the same settings.")
+
+
+def _steps(
+    run: Run,
+    data: TrainingData,
+    config: TrainingConfig,
+    place: Place,
+    log: RunLog,
+    save: Callable[[], None],
+    stopped: list[int],
+) -> dict[str, float]:
+    network = DistributedDataParallel(run.model) if place.world > 1 else run.model
+    measures: dict[str, float] = {}
+    batches = train_batches(
+        data.maker, run.stream, run.step, config.steps, rank=place.rank, world=place.world, workers=config.workers,
+        before_step=_refresher(run, data, config), pin=place.device.type == "cuda",
+    )  # fmt: skip
+    window: list[dict[str, Tensor]] = []
+    since = time.monotonic()
+    for packed in batches:
+        window.append(_step(run, network, unpack(packed, place.device), config, place))
+        if run.step % config.log_every == 0:
+            log.train(run.step, _summary(window, config, run, time.monotonic() - since, place))
+            window, since = [], time.monotonic()
+        if config.validate_every and data.validation and (run.step % config.validate_every == 0 or run.step == config.steps):
+            measures = validate(run.average.model, data.validation, place.device, config.precision)
+            log.validation(run.step, measures)
+        stop = any_rank(bool(stopped) or _out_of_time(run, config), place)
+        if stop or _save_due(run, config):
+            save()
+        if stop:
+            log.say(f"stopped at step {run.step}; start the same command again to go on")
+            break
+    return {**measures, "step": float(run.step)}
+
+
+def _step(run: Run, network: nn.Module, batch: Batch, config: TrainingConfig, place: Place) -> dict[str, Tensor]:
+    """One optimiser step; returns the loss terms."""
+    torch.manual_seed((config.seed * 1_000_003 + run.step) * 4099 + place.rank)
+    factor = config.schedule.factor(run.step, config.steps)
+    for group in run.optimizer.param_groups:
+        group["lr"] = config.lr * factor * group["factor"]
+    run.model.train()
+    run.optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(place.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        output = network(batch.images)
+    terms = run.model.loss(output, batch, run.step)  # type: ignore[operator]
+    loss = torch.stack(list(terms.values())).sum()
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(run.model.parameters(), config.clip or math.inf)
+    _update(run, bool(torch.isfinite(norm)))
+    run.step += 1
+    return {"loss": loss.detach(), **{k: v.detach() for k, v in terms.items()}, "gradient": norm.detach()}
+
+
+def _update(run: Run, finite: bool) -> None:
+    """Apply the gradients, or, if they are not finite, leave this step out."""
+    run.bad_steps = 0 if finite else run.bad_steps + 1
+    if run.bad_steps >= _BAD_STEPS_IN_A_ROW:
+        raise DataError(f"the loss was not finite for {run.bad_steps} steps up to {run.step}: lower the learning rate, or check the labels")
+    if finite:
+        run.optimizer.step()
+        run.average.update(run.model, run.step)
+
+
+def _refresher(run: Run, data: TrainingData, config: TrainingConfig) -> Callable[[int], None]:
+    """Looks for new records at fixed steps."""
+
+    def before_step(step: int) -> None:
+        if config.refresh_every and step % config.refresh_every == 0:
+            run.stream.grow(step, [source.refresh() for source in data.maker.sources])
+
+    return before_step
+
+
+def _summary(window: list[dict[str, Tensor]], config: TrainingConfig, run: Run, seconds: float, place: Place) -> dict[str, float]:
+    values = torch.stack([torch.stack([row[k].float() for k in row]) for row in window]).mean(0)
+    means = dict(zip(window[0], mean_over_ranks(values, place.world).tolist()))
+    rate = config.lr * config.schedule.factor(run.step - 1, config.steps)
+    return {**means, "lr": rate, "images_per_s": len(window) * config.batch_size / seconds}
+
+
+def _out_of_time(run: Run, config: TrainingConfig) -> bool:
+    return config.max_minutes > 0 and time.monotonic() - run.started > 60 * config.max_minutes
+
+
+def _save_due(run: Run, config: TrainingConfig) -> bool:
+    late = config.checkpoint_minutes > 0 and time.monotonic() - run.saved > 60 * config.checkpoint_minutes
+    return late or run.step % config.checkpoint_every == 0 or run.step == config.steps
+
+
+def _saver(
+    run: Run, name: str, config: TrainingConfig, folder: Path, facts: dict[str, Any], *, enabled: bool
+) -> Callable[[], None]:
+    def save() -> None:
+        run.saved = time.monotonic()
+        if not enabled:
+            return
+        phases = [[tuple(p) for p in history] for history in run.stream.phases]
+        progress = Progress(run.step, phases, config.model_dump(mode="json"))  # type: ignore[arg-type]
+        save_state(folder / "state.safetensors", progress, run.model, run.average.model, run.optimizer)
+        known = {**facts, "step": run.step, "steps": config.steps, "samples": run.step * config.batch_size}
+        save_model(folder / "model.safetensors", run.average.model, name, facts=known)
+
+    return save
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """A list that SIGINT and SIGTERM fill; a second signal acts as usual."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, note)
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,61 @@
+"""Settings of the training loop."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from metricpose.training.schedule import ScheduleConfig
+
+
+class TrainingConfig(BaseModel):
+    """How a model is trained; where and on what is the recipe's business.
+
+    Attributes:
+        steps: optimiser steps in all.
+        batch_size: samples per step over all processes.
+        seed: of data order, augmentation and weights.
+        lr: base learning rate of the head and of everything but the backbone.
+        backbone_lr: factor of `lr` for the backbone.
+        decay: decoupled weight decay c: each step multiplies weights by 1 - c / sqrt(steps) * lr(t) / lr(0) (MeTRAbs).
+        clip: largest gradient norm; 0 does not clip.
+        ema: decay of the moving average of weights, which is what is evaluated and saved; 0 averages nothing.
+        precision: bf16 autocast or fp32.
+        channels_last: memory layout that CPU and GPU convolutions like.
+        device: auto, cpu, cuda, cuda:1 ...
+        threads: CPU threads of the network; 0 leaves torch's choice.
+        workers: processes that prepare batches, per rank; 0 prepares them in between.
+        log_every, validate_every, checkpoint_every: in steps; 0 switches validation off.
+        checkpoint_minutes: also write a checkpoint after so many minutes; 0 does not.
+        refresh_every: look for newly rendered data every so many steps; 0 does not.
+        max_minutes: stop early, with a checkpoint, after so many minutes; 0 does not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    steps: int = Field(gt=0)
+    batch_size: int = Field(32, gt=0)
+    seed: int = Field(0, ge=0)
+    lr: float = Field(1e-4, gt=0)
+    backbone_lr: float = Field(1.0, ge=0)
+    decay: float = Field(3e-3, ge=0)
+    clip: float = Field(10.0, ge=0)
+    schedule: ScheduleConfig = ScheduleConfig()
+    ema: float = Field(0.999, ge=0, lt=1)
+    precision: Literal["bf16", "fp32"] = "bf16"
+    channels_last: bool = True
+    device: str = "auto"
+    threads: int = Field(0, ge=0)
+    workers: int = Field(1, ge=0)
+    log_every: int = Field(50, gt=0)
+    validate_every: int = Field(1000, ge=0)
+    checkpoint_every: int = Field(1000, gt=0)
+    checkpoint_minutes: float = Field(10.0, ge=0)
+    refresh_every: int = Field(0, ge=0)
+    max_minutes: float = Field(0.0, ge=0)
+
+
+FREE_TO_CHANGE = {
+    "device", "threads", "workers", "log_every", "validate_every", "checkpoint_every", "checkpoint_minutes", "max_minutes",
+}  # fmt: skip
+"""Settings that may differ when a run is resumed, because they change no weight."""
