@@ -23,7 +23,8 @@ ORDERS = {
     "l_hip r_hip l_knee r_knee l_ankle r_ankle",
     "mpii_16": "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis thorax neck head_top "
     "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist",
-    "lsp_14": "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist neck head_top",
+    "lsp_14": "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder "
+    "l_shoulder l_elbow l_wrist neck head_top",
 }
 
 

@@ -106,7 +106,7 @@ def subset_conversion(source: Skeleton, target: Skeleton) -> Conversion:
     for row, joint in enumerate(target.joints):
         if joint in source.joints:
             matrix[row, source.joints.index(joint)] = 1.0
-    return Conversion(matrix, matrix.any(1))
+    return Conversion(matrix, (matrix != 0).any(axis=1))
 
 
 def weighted_conversion(source: Skeleton, target: Skeleton, weights: dict[str, dict[str, float]]) -> Conversion:
@@ -124,7 +124,7 @@ def weighted_conversion(source: Skeleton, target: Skeleton, weights: dict[str, d
                 f"{source.name} -> {target.name}: weights of {joint} sum to {sum(row.values()):.4f}, not 1"
             )
         matrix[target.index(joint)] /= sum(row.values())
-    return Conversion(matrix, matrix.any(1))
+    return Conversion(matrix, (matrix != 0).any(axis=1))
 
 
 def _depth(joint: int, parents: tuple[int, ...]) -> int | None:
