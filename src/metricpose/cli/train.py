@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from metricpose.assembly import build_data, build_network
+from metricpose.cli.assembly import build_data, build_network
 from metricpose.config import Recipe, load_recipe
 from metricpose.files import atomic_path
 from metricpose.training.loop import train
