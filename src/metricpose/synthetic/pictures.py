@@ -1,0 +1,170 @@
+"""Photographs and fabric pictures from an asset folder, by split."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from metricpose.synthetic.materials import linear
+from metricpose.synthetic.shade import FABRIC_SIDE
+from metricpose.synthetic.wardrobe import allowed
+
+TO_LINEAR = linear(np.repeat(np.arange(256)[:, None] / 255.0, 3, 1))[:, 0].astype(np.float32)
+"""Linear light of the 256 display values."""
+
+_LEVELS = 3
+
+
+class Photo(NamedTuple):
+    """A photograph at full, half and quarter size, uint8 RGB; indoor as its manifest says."""
+
+    levels: tuple[np.ndarray, ...]
+    indoor: bool
+
+
+class Pictures(NamedTuple):
+    """What a split may put behind people and on fabrics."""
+
+    photos: list[Photo]
+    fabrics: list[Float32[np.ndarray, "64 64 3"]]
+
+
+def load_pictures(folder: Path | None, split: str) -> Pictures:
+    """Read `backgrounds/` and `textures/` of an asset folder; missing folders give empty lists."""
+    if folder is None:
+        return Pictures([], [])
+    photos = [_photo(path, row) for path, row in _files(folder / "backgrounds", split)]
+    fabrics = [_fabric(_read(path)) for path, _ in _files(folder / "textures", split)]
+    return Pictures(photos, fabrics)
+
+
+def _files(folder: Path, split: str) -> list[tuple[Path, dict[str, str]]]:
+    """Images of a folder that a split may use; parts of one photograph stay together."""
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    rows = _manifest(folder / "MANIFEST.tsv")
+    sources = {path: _original(rows.get(path.name, {}).get("source", path.name)) for path in paths}
+    keep = set(allowed(sorted(set(sources.values())), split))
+    return [(path, rows.get(path.name, {})) for path in paths if sources[path] in keep]
+
+
+def _manifest(path: Path) -> dict[str, dict[str, str]]:
+    """Rows by file name; the second column is called `source` whatever its full heading."""
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8", newline="") as stream:
+        lines = list(csv.reader(stream, delimiter="\t"))
+    header = ["source" if name.startswith("source") else name for name in lines[0]]
+    return {line[0]: dict(zip(header, line)) for line in lines[1:]}
+
+
+def _original(source: str) -> str:
+    """The photograph that a file was cut from: its source without notes in brackets."""
+    return re.sub(r"\s*\((?!blob|COCO)[^)]*\)", "", source).strip()
+
+
+def _read(path: Path) -> UInt8[np.ndarray, "h w 3"]:
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(image[:, :, ::-1])
+
+
+def _photo(path: Path, row: dict[str, str]) -> Photo:
+    levels = [_read(path)]
+    for _ in range(_LEVELS - 1):
+        levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    return Photo(tuple(levels), row.get("indoor/outdoor") == "indoor")
+
+
+def _fabric(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "64 64 3"]:
+    small = cv2.resize(image, (FABRIC_SIDE, FABRIC_SIDE), interpolation=cv2.INTER_AREA)
+    return TO_LINEAR[small]
+
+
+def sample_fabric(rng: np.random.Generator, pictures: Pictures) -> Float32[np.ndarray, "64 64 3"]:
+    """A fabric, a piece of a photograph, or coloured noise."""
+    u = rng.random()
+    if pictures.fabrics and u < 0.4:
+        fabric = pictures.fabrics[rng.integers(len(pictures.fabrics))]
+        return np.ascontiguousarray(fabric[:, :, rng.permutation(3)])
+    if pictures.photos and u < 0.7:
+        image = pictures.photos[rng.integers(len(pictures.photos))].levels[1]
+        side = int(rng.integers(24, min(150, *image.shape[:2])))
+        y, x = rng.integers(image.shape[0] - side), rng.integers(image.shape[1] - side)
+        return _fabric(image[y : y + side, x : x + side])
+    cells = int(rng.choice([4, 8, 16, 32]))
+    noise = rng.random((cells, cells, 3)).astype(np.float32) ** 2.2
+    how = int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    return cv2.resize(noise, (FABRIC_SIDE, FABRIC_SIDE), interpolation=how).clip(0.0, 1.0)
+
+
+def photo_behind(
+    rng: np.random.Generator, photo: Photo, up: np.ndarray, focal: float, cx: float, cy: float, side: int
+) -> Float32[np.ndarray, "s s 3"] | None:
+    """The part of a photograph that this camera could see, linear, or None where it does not fit.
+
+    The photograph is taken to have its horizon at 40-60 % of its height and a field of view of 50-75 degrees along its
+    longer side. It is scaled to the camera's focal length (within a factor), turned by the camera's roll, and
+    shifted so that horizon falls on horizon.
+
+    Args:
+        up: world up in the camera frame. focal, cx, cy: pinhole of the side x side picture.
+    """
+    height, width = photo.levels[0].shape[:2]
+    norm = float(np.hypot(up[0], up[1]))
+    if norm < 0.3:  # looking nearly straight up or down: no horizon to speak of
+        return None
+    corners = np.array([[-0.5, -0.5], [side - 0.5, -0.5], [-0.5, side - 0.5], [side - 0.5, side - 0.5]])
+    # Offsets along and below the horizon, in pixels of the picture; linear in the pixel.
+    below_of = -np.array([up[0], up[1]]) / norm
+    along_of = np.array([below_of[1], -below_of[0]])
+    below_0 = -up[2] * focal / norm
+    centred = corners - [cx, cy]
+    below, along = centred @ below_of + below_0, centred @ along_of
+    slack = 0.04 * side
+    for _ in range(8):
+        horizon = rng.uniform(0.38, 0.62) * height
+        photo_focal = 0.5 * max(height, width) / np.tan(np.deg2rad(rng.uniform(50.0, 75.0)) / 2)
+        scale = focal / photo_focal * np.exp(rng.uniform(np.log(0.75), np.log(1.9)))
+        top, bottom = horizon + (below.min() + slack) / scale, horizon + (below.max() - slack) / scale
+        span = (along.max() - along.min() - 2 * slack) / scale
+        if top < 0 or bottom > height - 1 or span > width - 1:
+            continue
+        left = rng.uniform(0.0, width - 1 - span) - (along.min() + slack) / scale
+        return _warp(rng, photo, below_of, along_of, below_0, (cx, cy), scale, horizon, left, side)
+    return None
+
+
+def _warp(
+    rng: np.random.Generator,
+    photo: Photo,
+    below_of: np.ndarray,
+    along_of: np.ndarray,
+    below_0: float,
+    centre: tuple[float, float],
+    scale: float,
+    horizon: float,
+    left: float,
+    side: int,
+) -> Float32[np.ndarray, "s s 3"]:
+    """Resample; photo column = left + along / scale, row = horizon + below / scale."""
+    matrix = np.empty((2, 3))
+    matrix[0, :2], matrix[1, :2] = along_of / scale, below_of / scale
+    matrix[0, 2] = left - along_of @ centre / scale
+    matrix[1, 2] = horizon + (below_0 - below_of @ centre) / scale
+    level = 0
+    while scale < 0.7 and level < _LEVELS - 1:  # photo pixels smaller than ours: take a smaller copy
+        scale *= 2.0
+        level += 1
+    matrix = matrix * 0.5**level
+    matrix[:, 2] += 0.5 * (0.5**level - 1.0)  # pixel centres are integers
+    image = photo.levels[level]
+    if rng.random() < 0.5:
+        image = image[:, ::-1]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(np.ascontiguousarray(image), matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    return TO_LINEAR[warped]

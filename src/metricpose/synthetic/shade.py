@@ -1,0 +1,247 @@
+"""Deferred shading in numba: colour and coverage of every pixel from the triangle buffer.
+
+Diffuse light from a shadowed sun, sky and ground ambient with screen-space occlusion, and a fill; a highlight; a
+weak rim. Pixels inside a surface shade two of their samples, pixels on an edge all.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, no_type_check
+
+import numpy as np
+from numba import njit
+
+from metricpose.synthetic.lighting import direct_light
+from metricpose.synthetic.materials import (
+    BLOTCHES,
+    BLUE,
+    CHECKS,
+    FABRIC,
+    FOLD,
+    FOLD_FREQUENCY,
+    FREQUENCY,
+    GLOSS,
+    INVERSE_LUMINANCE,
+    PARAMETER,
+    PATTERN,
+    PRINT,
+    RECOLOUR,
+    RED,
+    RED2,
+    RINGS,
+    STRIPES,
+    TEXTURE,
+    TWO_SIDED,
+    YOKE,
+)
+from metricpose.synthetic.noise import noise3
+from metricpose.synthetic.painted import region
+from metricpose.synthetic.raster import barycentric
+
+FABRIC_SIDE = 64
+
+
+class Geometry(NamedTuple):
+    """Triangles of a scene, F faces of V vertices in G groups (people, then objects).
+
+    Attributes:
+        vertices, normals: (V, 3) float32 world, metres. attributes: (V, 7) float32, see `body.Surface`.
+        faces: (F, 3) int32. rows: (F,) int32 material row, or -1 - r for painted skin whose regions start at row r.
+        groups: (F,) int32.
+    """
+
+    vertices: np.ndarray
+    normals: np.ndarray
+    attributes: np.ndarray
+    faces: np.ndarray
+    rows: np.ndarray
+    groups: np.ndarray
+
+
+class Looks(NamedTuple):
+    """Materials and pictures.
+
+    Attributes:
+        materials: (M, 16) float32. cuts: (G, 12) float32. offsets: (G,) float32 shift of noise.
+        fabrics: (G, 64, 64, 3) float32 linear. textures: (T, 512, 512, 4) uint8. to_linear: (256,) float32.
+        noise: (32, 32, 32, 3) float32.
+    """
+
+    materials: np.ndarray
+    cuts: np.ndarray
+    offsets: np.ndarray
+    fabrics: np.ndarray
+    textures: np.ndarray
+    to_linear: np.ndarray
+    noise: np.ndarray
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _mix(values, a, b, c, w0, w1, w2, k):
+    return w0 * values[a, k] + w1 * values[b, k] + w2 * values[c, k]
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _second_share(m, x, y, z, arm, part, noise, offset):
+    """Share of the second colour at a template point."""
+    kind, frequency, parameter = int(m[PATTERN]), m[FREQUENCY], m[PARAMETER]
+    along = arm * 0.28 if part < -0.5 else z
+    if kind == RINGS:
+        return 1.0 if (along * frequency) % 1.0 < parameter else 0.0
+    if kind == STRIPES:
+        return 1.0 if ((x + 0.6 * y) * frequency) % 1.0 < parameter else 0.0
+    if kind == CHECKS:
+        rings = 0.5 if (along * frequency) % 1.0 < parameter else 0.0
+        return rings + (0.5 if (x * frequency) % 1.0 < parameter else 0.0)
+    if kind == BLOTCHES:
+        f = frequency * 0.12
+        return min(1.0, max(0.0, (noise3(noise, x * f + offset, y * f, z * f)[0] - parameter + 0.5) * 6))
+    if kind == YOKE:
+        return 1.0 if part < -0.5 or z > parameter else 0.0
+    return 0.0
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _pattern(m, colour, x, y, z, arm, part, looks, group):
+    """Base colour of a material with its pattern."""
+    kind, size = int(m[PATTERN]), m[PARAMETER]
+    fabrics, offset = looks.fabrics, looks.offsets[group]
+    if kind == FABRIC:
+        f = m[FREQUENCY] * 0.12
+        across = arm * 0.28 if part < -0.5 else x + 0.6 * y
+        u, v = int((across * f + offset) * FABRIC_SIDE) % FABRIC_SIDE, int((offset - z * f) * FABRIC_SIDE) % FABRIC_SIDE
+        return fabrics[group, v, u, 0], fabrics[group, v, u, 1], fabrics[group, v, u, 2]
+    if kind == PRINT:
+        if abs(x) < size and 0.22 < z < 0.44 and y < -0.02:
+            u, v = int((x / size * 0.5 + 0.5) * (FABRIC_SIDE - 1)), int((0.44 - z) / 0.22 * (FABRIC_SIDE - 1))
+            return fabrics[group, v, u, 0], fabrics[group, v, u, 1], fabrics[group, v, u, 2]
+        return colour
+    t = _second_share(m, x, y, z, arm, part, looks.noise, offset)
+    return (
+        colour[0] * (1 - t) + m[RED2] * t,
+        colour[1] * (1 - t) + m[RED2 + 1] * t,
+        colour[2] * (1 - t) + m[RED2 + 2] * t,
+    )
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _texel(looks, index, u, v):
+    """Linear colour of a texture at u, v in 0..1."""
+    side = looks.textures.shape[1]
+    i, j = min(max(int(u * side), 0), side - 1), min(max(int(v * side), 0), side - 1)
+    texel = looks.textures[index, j, i]
+    return looks.to_linear[texel[0]], looks.to_linear[texel[1]], looks.to_linear[texel[2]]
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
+    """Linear colour of face f at sample (x, y); open_sky is 1 minus the ambient occlusion."""
+    a, b, c = geometry.faces[f, 0], geometry.faces[f, 1], geometry.faces[f, 2]
+    w0, w1, w2 = barycentric(points, geometry.faces, f, x, y)
+    at, no, xs = geometry.attributes, geometry.normals, geometry.vertices
+    tx, ty, tz = _mix(at, a, b, c, w0, w1, w2, 0), _mix(at, a, b, c, w0, w1, w2, 1), _mix(at, a, b, c, w0, w1, w2, 2)
+    arm, part = _mix(at, a, b, c, w0, w1, w2, 3), _mix(at, a, b, c, w0, w1, w2, 4)
+    px, py, pz = _mix(xs, a, b, c, w0, w1, w2, 0), _mix(xs, a, b, c, w0, w1, w2, 1), _mix(xs, a, b, c, w0, w1, w2, 2)
+    nx, ny, nz = _mix(no, a, b, c, w0, w1, w2, 0), _mix(no, a, b, c, w0, w1, w2, 1), _mix(no, a, b, c, w0, w1, w2, 2)
+    group, row = geometry.groups[f], geometry.rows[f]
+    if row < 0:
+        row = -1 - row + region(tx, ty, tz, arm, part, looks.cuts[group])
+    m = looks.materials[row]
+    vx, vy, vz = camera[0] - px, camera[1] - py, camera[2] - pz
+    scale = 1.0 / np.sqrt(vx * vx + vy * vy + vz * vz)
+    vx, vy, vz = vx * scale, vy * scale, vz * scale
+    if m[TWO_SIDED] > 0 and nx * vx + ny * vy + nz * vz < 0:
+        nx, ny, nz = -nx, -ny, -nz
+    # --- colour
+    red, green, blue, shade = m[RED], m[RED + 1], m[BLUE], 1.0
+    if m[TEXTURE] >= 0:
+        u, v = _mix(at, a, b, c, w0, w1, w2, 5), _mix(at, a, b, c, w0, w1, w2, 6)
+        t0, t1, t2 = _texel(looks, int(m[TEXTURE]), u, v)
+        if m[RECOLOUR] > 0:
+            shade = min(2.5, (0.3 * t0 + 0.59 * t1 + 0.11 * t2) * m[INVERSE_LUMINANCE])
+        else:
+            red, green, blue = red * t0, green * t1, blue * t2
+    if m[PATTERN] > 0:
+        red, green, blue = _pattern(m, (red, green, blue), tx, ty, tz, arm, part, looks, group)
+    # --- folds: bump the normal and darken the creases
+    if m[FOLD] > 0:
+        k, o = m[FOLD_FREQUENCY], looks.offsets[group]
+        f0, f1, f2 = noise3(looks.noise, tx * k + o, ty * k + o * 1.3, tz * k * 0.6)
+        nx, ny, nz = nx + m[FOLD] * f0, ny + m[FOLD] * f1, nz + m[FOLD] * f2
+        shade *= 1 + 0.4 * m[FOLD] * f1
+    scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
+    nx, ny, nz = nx * scale, ny * scale, nz * scale
+    # --- light
+    up, direct = 0.5 + 0.5 * nz, direct_light(light, px, py, pz, nx, ny, nz)
+    fd = light.fill_direction
+    fill = max(0.0, nx * fd[0] + ny * fd[1] + nz * fd[2])
+    gloss = 0.0
+    if direct > 0:
+        hx, hy, hz = vx + light.axes[2, 0], vy + light.axes[2, 1], vz + light.axes[2, 2]
+        half = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+        gloss = m[GLOSS] * max(0.0, half) ** 24
+    rim = 1 - max(0.0, nx * vx + ny * vy + nz * vz)
+    rim = 0.10 * rim * rim * rim * open_sky
+    l0 = (light.ground[0] * (1 - up) + light.sky[0] * up + light.fill[0] * fill) * open_sky + light.sun[0] * direct
+    l1 = (light.ground[1] * (1 - up) + light.sky[1] * up + light.fill[1] * fill) * open_sky + light.sun[1] * direct
+    l2 = (light.ground[2] * (1 - up) + light.sky[2] * up + light.fill[2] * fill) * open_sky + light.sun[2] * direct
+    return (
+        red * shade * l0 + gloss * light.sun[0] + rim * light.sky[0],
+        green * shade * l1 + gloss * light.sun[1] + rim * light.sky[1],
+        blue * shade * l2 + gloss * light.sun[2] + rim * light.sky[2],
+    )
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def shade(depth, triangle, supersample, geometry, points, looks, light, camera, occlusion, colour, coverage):
+    """Fill colour (h, w, 3), the mean linear colour of covered samples, where coverage (h, w) uint8 is above 0.
+
+    depth, triangle: (h * supersample, w * supersample) buffers. camera: (3,) position. occlusion: (h, w) 0..1.
+    """
+    height, width = coverage.shape
+    samples = supersample * supersample
+    for j in range(height):
+        for i in range(width):
+            if coverage[j, i] == 0:
+                continue
+            near, far = 0.0, 1e9
+            for q in range(samples):
+                z = depth[j * supersample + q // supersample, i * supersample + q % supersample]
+                near, far = max(near, z), min(far, z)
+            inside = coverage[j, i] == 255 and near < far * 1.02
+            r = g = b = 0.0
+            count = 0
+            for q in range(samples):
+                if inside and q != 0 and q != samples - 1:
+                    continue
+                y, x = j * supersample + q // supersample, i * supersample + q % supersample
+                f = triangle[y, x]
+                if f >= 0:
+                    s = _shade_sample(geometry, points, looks, light, camera, 1 - occlusion[j, i], f, x, y)
+                    r, g, b, count = r + s[0], g + s[1], b + s[2], count + 1
+            colour[j, i, 0], colour[j, i, 1], colour[j, i, 2] = r / count, g / count, b / count
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def cover(triangle, supersample, groups, own, total, main):
+    """Coverage 0..255 by anything, and by the groups for which own[group] is true."""
+    height, width = total.shape
+    samples = supersample * supersample
+    for j in range(height):
+        for i in range(width):
+            every = mine = 0
+            for q in range(samples):
+                f = triangle[j * supersample + q // supersample, i * supersample + q % supersample]
+                if f >= 0:
+                    every += 1
+                    if own[groups[f]]:
+                        mine += 1
+            total[j, i] = (every * 255 + samples // 2) // samples
+            main[j, i] = (mine * 255 + samples // 2) // samples
