@@ -16,6 +16,7 @@ from metricpose.augment.compositing import CompositingConfig
 from metricpose.augment.geometric import GeometricConfig
 from metricpose.errors import InputError
 from metricpose.models import MODELS
+from metricpose.synthetic.generator import SyntheticConfig
 from metricpose.training.settings import TrainingConfig
 
 
@@ -37,7 +38,7 @@ class SyntheticSource(_Settings):
     """People rendered during training; `generator` are the settings of `synthetic`."""
 
     kind: Literal["synthetic"] = "synthetic"
-    generator: dict[str, Any] = Field(default_factory=dict)
+    generator: SyntheticConfig = SyntheticConfig()
     share: float = Field(1.0, ge=0)
     start: int = Field(0, ge=0)
     length: int | None = Field(None, gt=0)

@@ -31,6 +31,7 @@ class CompositingConfig(BaseModel):
         objects: smallest and largest number of them.
         object_scale: range of an object's side, as a fraction of the crop side.
         background: probability of replacing the background where a mask is known.
+        fill_border: probability of filling what the crop shows beyond the image's edge, which else is black.
         photos: folder of photographs without people, or None for procedural ones.
     """
 
@@ -39,12 +40,13 @@ class CompositingConfig(BaseModel):
     objects: tuple[int, int] = (1, 5)
     object_scale: tuple[float, float] = (0.12, 0.6)
     background: float = Field(0.0, ge=0, le=1)
+    fill_border: float = Field(0.5, ge=0, le=1)
     photos: str | None = None
 
     @staticmethod
     def none() -> CompositingConfig:
         """Paste nothing."""
-        return CompositingConfig(occlude=0, background=0)
+        return CompositingConfig(occlude=0, background=0, fill_border=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +79,19 @@ def _read_photo(path: Path, side: int) -> Image:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def cut_out(image: Image, alpha: Mask, side: int = 128) -> tuple[Image, Mask] | None:
+def cut_out(
+    image: Image, alpha: Mask, side: int = 128
+) -> tuple[UInt8[np.ndarray, "a b 3"], UInt8[np.ndarray, "a b"]] | None:
     """The masked part of an image at `side` pixels or fewer, or None if the mask is (almost) empty."""
     ys, xs = np.nonzero(alpha > 127)
     if len(xs) < 100:
         return None
     part = np.s_[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
     scale = min(1.0, side / max(image[part].shape[:2]))
-    size = tuple(max(2, round(n * scale)) for n in reversed(image[part].shape[:2]))
-    return tuple(cv2.resize(np.ascontiguousarray(a[part]), size, interpolation=cv2.INTER_AREA) for a in (image, alpha))  # type: ignore[return-value]
+    height, width = image[part].shape[:2]
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    small = [cv2.resize(np.ascontiguousarray(a[part]), size, interpolation=cv2.INTER_AREA) for a in (image, alpha)]
+    return small[0], small[1]
 
 
 def blend(under: Image, over: Image, alpha: Mask) -> Image:
@@ -179,6 +185,6 @@ def _placement(
     """Affine map that turns and scales an image into the smallest upright box around it, and that box's size."""
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
     c, s = abs(matrix[0, 0]), abs(matrix[0, 1])
-    size = (max(2, math.ceil(width * c + height * s)), max(2, math.ceil(width * s + height * c)))
+    size = (max(2, math.ceil(width * c + height * s - 1e-6)), max(2, math.ceil(width * s + height * c - 1e-6)))
     matrix[:, 2] += (np.array(size) - 1) / 2 - ((width - 1) / 2, (height - 1) / 2)
     return matrix, size

@@ -16,7 +16,7 @@ def square_box(box_xywh: Float[np.ndarray, " 4"]) -> Float[np.ndarray, " 4"]:
 
 
 def propose_sub_boxes(count: int, rng: np.random.Generator) -> Float[np.ndarray, "n 4"]:
-    """Sub-boxes (x, y, side, side) of the unit square; only the accepted ones of `count` proposals, about 33.5 %.
+    """Sub-boxes (x, y, side, side) of the unit square; only the accepted ones of `count` proposals, one in three.
 
     x1 ~ U(0, .5), x2 ~ U(.5, 1), y2 ~ U(.5, 1); side = x2 - x1; accepted if .5 < side < y2. So a box always crosses
     the vertical middle line, and people lose their legs more often than their heads: mean side .625, mean area .40,

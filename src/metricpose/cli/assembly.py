@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from metricpose.data.pipeline import Augmentation
 from metricpose.data.shards import ShardFolder
 from metricpose.data.synthetic import ENDLESS, RenderedSource, Renderer, ScenePart
 from metricpose.skeleton import catalog
-from metricpose.synthetic.generator import Generator, GeneratorConfig
+from metricpose.synthetic.generator import Generator, SyntheticConfig
 from metricpose.synthetic.generator import to_record as scene_to_record
 from metricpose.training.loop import TrainingData
 from metricpose.types import Record
@@ -28,7 +27,7 @@ from metricpose.weights import build_model, load_weights, read_tensors, resolve
 class SceneRenderer:
     """Makes index -> Record for one set of generator settings; picklable, so each process makes its own."""
 
-    config: GeneratorConfig
+    config: SyntheticConfig
 
     def __call__(self) -> Renderer:
         generator = Generator(self.config)
@@ -47,8 +46,7 @@ def open_source(config: ShardSource | SyntheticSource) -> Source:
         InputError: the generator refuses a setting.
     """
     if isinstance(config, SyntheticSource):
-        make: Callable[[], Renderer] = SceneRenderer(GeneratorConfig(**config.generator))
-        return RenderedSource(make, config.start, config.length or ENDLESS)
+        return RenderedSource(SceneRenderer(config.generator), config.start, config.length or ENDLESS)
     return ScenePart(ShardFolder(expand(config.path)), config.start, config.length)
 
 

@@ -85,13 +85,30 @@ def _composite(
     rng: np.random.Generator,
 ) -> UInt8[np.ndarray, "s s 3"]:
     config = augmentation.compositing
-    behind, before = rng.random(2)
+    behind, before, beyond = rng.random(3)
     if record.alpha is not None and behind < config.background:
         alpha = resample(record.alpha, record.camera, camera)
         image = replace_background(image, alpha, augmentation.bank, rng)
+    elif beyond < config.fill_border:
+        image = _fill_border(record, image, camera, augmentation.bank, rng)
     if before < config.occlude:
         image = paste_objects(image, config, augmentation.bank, rng)
     return image
+
+
+def _fill_border(
+    record: Record, image: UInt8[np.ndarray, "s s 3"], camera: Camera, bank: Bank, rng: np.random.Generator
+) -> UInt8[np.ndarray, "s s 3"]:
+    """Something else than black where the crop looks beyond the photograph's edge."""
+    inside = resample(_white(*record.image.shape[:2]), record.camera, camera, antialias=False)
+    if inside.min() == 255:
+        return image
+    return replace_background(image, inside, bank, rng)
+
+
+@lru_cache(maxsize=8)
+def _white(height: int, width: int) -> UInt8[np.ndarray, "h w"]:
+    return np.full((height, width), 255, np.uint8)
 
 
 def _labelled(
