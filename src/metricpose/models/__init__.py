@@ -1,0 +1,26 @@
+"""The methods by name: a checkpoint names its class, and the command line lists its choices, by this table alone."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+from torch import nn
+
+from metricpose.errors import InputError
+from metricpose.models.metrabs import Metrabs, MetrabsConfig
+from metricpose.models.metro import Metro, MetroConfig
+
+MODELS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
+    "metro": (MetroConfig, Metro),
+    "metrabs": (MetrabsConfig, Metrabs),
+}
+
+
+def model_types(name: str) -> tuple[type[BaseModel], type[nn.Module]]:
+    """Configuration and model class of a method.
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    if name not in MODELS:
+        raise InputError(f"model '{name}' is unknown; choose one of {', '.join(MODELS)}")
+    return MODELS[name]

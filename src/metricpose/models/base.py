@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from metricpose.errors import InputError
 from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres, crop_pixels, metric_scale, metric_xy, metric_z
-from metricpose.models.backbone import build_backbone
+from metricpose.models.backbone import Backbone, build_backbone
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
 from metricpose.types import Batch, Pose
@@ -51,7 +51,7 @@ class VolumeConfig(BaseModel):
 
     Attributes:
         skeleton: catalogue name of the joints predicted.
-        backbone: name for `build_backbone`, and further `backbone_options` for it, for example ``{"norm": "batch"}``.
+        backbone, norm: see `models.backbone.build_backbone`.
         side: of the square crop, pixels.
         stride: output stride the network is built with. It may differ from `stride_train`, with the same weights.
         stride_train: output stride in training.
@@ -66,7 +66,7 @@ class VolumeConfig(BaseModel):
 
     skeleton: str = "metricpose_25"
     backbone: str = "mobilenetv2"
-    backbone_options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    norm: str | None = None
     side: Annotated[int, Field(ge=16)] = 256
     stride: int = 32
     stride_train: int = 32
@@ -103,10 +103,10 @@ class VolumeModel(nn.Module):
             config.backbone,
             stride=config.stride,
             centred=config.centred,
+            norm=config.norm,
             weights=backbone_weights,
-            **config.backbone_options,
         )
-        self.head = nn.Conv2d(self.backbone.channels, joints * (config.depth_bins + planes), 1)
+        self.head = nn.Conv2d(cast(Backbone, self.backbone).channels, joints * (config.depth_bins + planes), 1)
         self._volume = config
 
     def raw_logits(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
@@ -118,7 +118,7 @@ class VolumeModel(nn.Module):
         side = self._volume.side
         if images.shape[-1] != side:
             raise InputError(f"this model takes crops of {side} x {side} pixels, got {tuple(images.shape[-2:])}")
-        return self.head(self.backbone(images)[self.backbone.stride])
+        return self.head(self.backbone(images)[self._volume.stride])
 
     def pixels(self, u: Float[Tensor, "b j 2"]) -> Float[Tensor, "b j 2"]:
         """Corner-grid x and y in [0, 1] to crop pixels."""
