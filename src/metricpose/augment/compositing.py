@@ -166,7 +166,9 @@ def draw_shape(n: int, rng: np.random.Generator) -> Mask:
     return mask
 
 
-def _paste(image: Image, thing: Image, alpha: Mask, side: float, rng: np.random.Generator) -> None:
+def _paste(
+    image: Image, thing: UInt8[np.ndarray, "a b 3"], alpha: UInt8[np.ndarray, "a b"], side: float, rng: np.random.Generator
+) -> None:
     """Blend `thing` into `image` in place: turned, scaled so its longer side is `side`, anywhere in the image."""
     centre = rng.uniform((0, 0), (image.shape[1], image.shape[0]))
     matrix, size = _placement(thing.shape[0], thing.shape[1], side / max(thing.shape[:2]), rng.uniform(-180, 180))
