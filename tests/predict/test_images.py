@@ -165,7 +165,7 @@ def tiff(rgb: np.ndarray, orientation: int) -> bytes:
 def test_missing_empty_folder_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_photo(tmp_path / "none.jpg")
-    with pytest.raises(InputError, match="is empty .0 bytes"):
+    with pytest.raises(InputError, match=r"is empty .0 bytes"):
         read_photo(write(tmp_path, "zero.jpg", b""))
     with pytest.raises(InputError, match="is a folder"):
         read_photo(tmp_path)

@@ -1,0 +1,222 @@
+"""The front door: load a model, predict on a photograph."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from metricpose.errors import InputError
+from metricpose.formats import save as _save  # noqa: F401  (importing it gives People its `save` method)
+from metricpose.geometry.camera import Camera
+from metricpose.predict.boxes import Boxes, as_boxes
+from metricpose.predict.detect import Detector
+from metricpose.predict.estimate import DEFAULT_BATCH, Estimates, Up, estimate
+from metricpose.predict.focal import FocalCheck, check_focal, disagreement
+from metricpose.predict.images import Photo, as_photo, join_notes
+from metricpose.predict.intrinsics import ASSUMED, ESTIMATED, CameraChoice, camera_of_focal, choose_camera
+from metricpose.predict.network import FROM_BOX, CropNetwork
+from metricpose.predict.people import to_people
+from metricpose.predict.plausible import Rules, plausible
+from metricpose.predict.self_boxes import find_person
+from metricpose.predict.views import View, schedule
+from metricpose.skeleton import catalog
+from metricpose.skeleton.core import Skeleton
+from metricpose.types import People
+from metricpose.weights import DEFAULT, load_model
+
+Fov = float | int | Literal["auto"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """How to predict; the defaults suit an ordinary photograph.
+
+    Attributes:
+        skeleton: catalogue name of the joints wanted, or None for the network's own.
+        tta: number of views averaged; 1 is the plain crop alone.
+        batch_size: crops in one network pass.
+        up: direction that points up, in the world frame of the camera; crops are made upright with it.
+        rules: filters for detected boxes; given boxes are never dropped.
+    """
+
+    skeleton: str | None = None
+    tta: int = 1
+    batch_size: int = DEFAULT_BATCH
+    up: Up = (0.0, -1.0, 0.0)
+    rules: Rules = Rules()  # noqa: RUF009 (frozen)
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, got {self.batch_size}")
+        if len(self.up) != 3 or not any(self.up):
+            raise InputError(f"up: expected a direction (x, y, z) other than zero, got {self.up}")
+
+
+@dataclass(frozen=True, eq=False)
+class PoseModel:
+    """A loaded model.
+
+    Attributes:
+        network: the model on its device.
+        metadata: what its file says: name, settings, skeleton, hash, training facts.
+    """
+
+    network: CropNetwork
+    metadata: dict[str, Any]
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Joints the network predicts."""
+        return self.network.skeleton
+
+    def predict(
+        self,
+        image: Any,
+        *,
+        camera: Camera | None = None,
+        fov_deg: Fov = None,
+        boxes: Any = None,
+        detector: Detector | None = None,
+        skeleton: str | None = None,
+        tta: int = 1,
+        batch_size: int = DEFAULT_BATCH,
+        up: Up = (0.0, -1.0, 0.0),
+        rules: Rules | None = None,
+    ) -> People:
+        """3D poses of the people in one photograph.
+
+        Args:
+            image: a path, or an array (h, w, 3) RGB uint8; see `predict.images.as_photo` for what else is taken.
+            camera: intrinsics of the upright image, and extrinsics to get world coordinates. Without it: `fov_deg`, else
+                EXIF, else 55 degrees along the longer side.
+            fov_deg: field of view along the longer side in degrees, or 'auto' to estimate it from the people.
+            boxes: (N, 4) left, top, width, height, or {"xyxy": ...}; everyone gets a pose, in this order.
+            detector: finds the boxes instead. With neither, the model looks for one person by itself.
+            skeleton: catalogue name of the joints wanted; None for the network's own.
+            tta: views averaged per person; 1 is the plain crop, 5 the usual choice for quality.
+            batch_size: crops in one network pass.
+            up: direction that points up, in the world frame of the camera.
+            rules: filters for what a detector found; None for the defaults.
+
+        Raises:
+            InputError: an image, camera, box or option that cannot be used; the message says how to mend it.
+        """
+        options = Options(skeleton, tta, batch_size, up, rules or Rules())
+        target = catalog.get(skeleton) if skeleton else self.skeleton
+        catalog.conversion(self.skeleton, target)  # refuse before the work, not after it
+        views = schedule(tta)
+        photo = as_photo(image)
+        auto = fov_deg == "auto"
+        choice = choose_camera(photo, camera, None if auto else fov_deg)
+        if auto and camera is not None:
+            raise InputError("give either a camera or the field of view 'auto', not both")
+        found, source = self._boxes(photo, choice.camera, boxes, detector, options)
+        if auto:
+            choice = self._estimated_camera(photo, choice, found, options)
+        result = self._estimate(photo, choice.camera, found, views, options)
+        notes: list[str] = []
+        if source.startswith("detector"):
+            keep, notes = plausible(result, found, choice.camera, self.skeleton, options.rules)
+            found, result = found.take(keep), result.take(keep)
+        check = check_focal(result, found.xywh, choice.camera, options.up)
+        if check is not None and choice.origin not in (ASSUMED, ESTIMATED):
+            notes = [*notes, *filter(None, [disagreement(check, choice.camera)])]
+        info = self._info(photo, choice, source, options, check, notes)
+        return to_people(result, self.skeleton, target, found, choice.camera, self._scale(result, choice), info)
+
+    def _boxes(
+        self, photo: Photo, camera: Camera, boxes: Any, detector: Detector | None, options: Options
+    ) -> tuple[Boxes, str]:
+        if boxes is not None and detector is not None:
+            raise InputError("give either boxes or a detector, not both")
+        if boxes is not None:
+            return as_boxes(boxes, photo.size), "given"
+        if detector is not None:
+            return detector(photo.image), f"detector {detector.name}"
+        return find_person(self.network, photo.image, camera, options.up), "self"
+
+    def _estimate(self, photo: Photo, camera: Camera, boxes: Boxes, views: list[View], options: Options) -> Estimates:
+        return estimate(
+            self.network, photo.image, camera, boxes.xywh, views, up=options.up, batch_size=options.batch_size
+        )
+
+    def _estimated_camera(self, photo: Photo, choice: CameraChoice, boxes: Boxes, options: Options) -> CameraChoice:
+        """The focal length the people agree on; what was known before where they do not determine it."""
+        first = self._estimate(photo, choice.camera, boxes, [View()], options)
+        check = check_focal(first, boxes.xywh, choice.camera, options.up)
+        if check is None or not check.determined:
+            why = (
+                "needs a model with two heads and a person in view"
+                if check is None
+                else "the people do not determine it"
+            )
+            note = f"field of view 'auto': {why}; {choice.source} used instead"
+            return CameraChoice(choice.camera, choice.origin, choice.source, (*choice.warnings, note))
+        source = (
+            f"estimated from {check.people} people, {check.focal_px:.0f} px ({check.low_px:.0f}-{check.high_px:.0f})"
+        )
+        return CameraChoice(camera_of_focal(photo.size, check.focal_px), ESTIMATED, source)
+
+    def _scale(self, found: Estimates, choice: CameraChoice) -> str:
+        size = "size from the metric heatmaps"
+        if len(found.flags) and (found.flags == FROM_BOX).all():
+            return f"{size}; distance from the box's size; focal length: {choice.source}"
+        return f"{size}; distance from their agreement with the image; focal length: {choice.source}"
+
+    def _info(
+        self,
+        photo: Photo,
+        choice: CameraChoice,
+        box_source: str,
+        options: Options,
+        check: FocalCheck | None,
+        notes: list[str],
+    ) -> dict[str, Any]:
+        if box_source == "self":
+            notes = [*notes, "no boxes and no detector: the model looked for one person by itself"]
+        info = {
+            "image": str(photo.path) if photo.path else None,
+            "model": {key: self.metadata[key] for key in ("model", "sha256", "skeleton") if key in self.metadata},
+            "box_source": box_source,
+            "camera_source": choice.source,
+            "camera_origin": choice.origin,
+            "tta": options.tta,
+            "warnings": join_notes(photo.warnings, choice.warnings, notes),
+        }
+        if check is not None:
+            info["focal_check"] = check._asdict()
+        return info
+
+
+def load(
+    name_or_path: str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    offline: bool = False,
+) -> PoseModel:
+    """Load a pose model.
+
+    Args:
+        name_or_path: name of a bundled or downloadable model, or a `.safetensors` file; None for the bundled default.
+        device: 'cpu', 'cuda', 'cuda:1', 'mps'; None takes CUDA if there is any, else the CPU.
+        offline: never use the network.
+
+    Raises:
+        CheckpointError: no such model, a damaged file, or one that does not fit.
+        InputError: the device is not available.
+    """
+    model, metadata = load_model(os.fspath(name_or_path) if name_or_path is not None else DEFAULT, offline=offline)
+    return PoseModel(CropNetwork(model, _device(device)), metadata)
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device '{device}' is not available here: {str(error).splitlines()[0]}") from error
+    return chosen

@@ -1,0 +1,72 @@
+"""The views of one person that test-time augmentation averages: the plain crop first, then changed ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from metricpose.errors import InputError
+from metricpose.geometry.camera import Camera
+from metricpose.geometry.crop import crop_camera, resample
+
+MAX_VIEWS = 32
+_MAX_ROLL = math.radians(25.0)
+_ZOOM_OUT, _ZOOM_IN, _GAMMA = 0.8, 1.1, 0.7
+
+
+@dataclass(frozen=True)
+class View:
+    """How one view differs from the plain crop; the default is the plain crop."""
+
+    roll: float = 0.0
+    zoom: float = 1.0
+    gamma: float = 1.0
+    flip: bool = False
+
+
+def schedule(n: int) -> list[View]:
+    """n views, the first always the plain crop, so that one view is the identity.
+
+    Two views add the mirrored crop. From three on the others lie on both sides of the plain one at steps k: roll up to
+    25 degrees either way, zoom from 0.8 to 1.1, gamma from 0.7 to 1/0.7, every other one mirrored (after MeTRAbs,
+    whose single view is not the plain crop: docs/METHODS.md).
+
+    Raises:
+        InputError: n is not within 1 .. 32.
+    """
+    if not 1 <= n <= MAX_VIEWS:
+        raise InputError(
+            f"test-time views: expected 1 to {MAX_VIEWS}, got {n}; 1 is the plain crop, 5 the usual choice"
+        )
+    if n == 2:
+        return [View(), View(flip=True)]
+    reach = n // 2
+    steps = sorted(range(-reach, n - reach), key=abs)
+    return [_view(k, reach) if k else View() for k in steps]
+
+
+def crop_view(
+    image: UInt8[np.ndarray, "h w 3"],
+    camera: Camera,
+    box_xywh: np.ndarray,
+    side: int,
+    view: View,
+    up: tuple[float, float, float],
+) -> tuple[UInt8[np.ndarray, "s s 3"], Camera]:
+    """The crop image of one view and the camera that takes it; `up` is in the frame of `camera`."""
+    crop = crop_camera(camera, box_xywh, side, up=up, zoom=view.zoom, roll=view.roll, flip=view.flip)
+    pixels = resample(image, camera, crop)
+    return (pixels if view.gamma == 1.0 else _gamma_table(view.gamma)[pixels]), crop
+
+
+def _view(k: int, reach: int) -> View:
+    t = k / reach
+    zoom = 1 + (_ZOOM_IN - 1) * t if k > 0 else 1 + (1 - _ZOOM_OUT) * t
+    return View(roll=_MAX_ROLL * t, zoom=zoom, gamma=_GAMMA**-t, flip=k % 2 == 1)
+
+
+def _gamma_table(gamma: float) -> UInt8[np.ndarray, " 256"]:
+    return np.rint(255.0 * (np.arange(256) / 255.0) ** gamma).astype(np.uint8)
