@@ -93,6 +93,14 @@ def test_a_missing_joint_spoils_only_what_uses_it() -> None:
     assert np.isfinite(out[1, :2]).all()
 
 
+def test_marks_follow_single_joints_and_not_mixtures() -> None:
+    rows = {"pelvis": {"l_hip": 0.5, "r_hip": 0.5}, "head": {"r_eye": 1.0}}
+    marks = np.array([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]], np.uint8)
+    carried = weighted_conversion(MIRRORED, TARGET, rows).carry(marks, otherwise=255)
+    assert carried.tolist() == [[255, 4, 255, 255, 255], [255, 9, 255, 255, 255]]
+    assert carried.dtype == np.uint8
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from metricpose.errors import InputError
 
@@ -98,6 +98,11 @@ class Conversion(NamedTuple):
         out = np.einsum("ts,...sc->...tc", self.matrix, clean)
         usable = self.valid & ~np.einsum("ts,...s->...t", used.astype(np.int64), (~known).astype(np.int64)).astype(bool)
         return np.where(usable[..., None], out, np.nan)
+
+    def carry(self, values: Shaped[np.ndarray, "*batch source"], otherwise: int) -> Shaped[np.ndarray, "*batch target"]:
+        """Per-joint marks such as visibility: a target that is one source joint keeps its mark, else `otherwise`."""
+        single = (self.matrix == 1).any(axis=1)
+        return np.where(single, values[..., self.matrix.argmax(axis=1)], otherwise).astype(values.dtype)
 
 
 def subset_conversion(source: Skeleton, target: Skeleton) -> Conversion:

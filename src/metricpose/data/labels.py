@@ -1,0 +1,249 @@
+"""Your own labelled photographs: a JSON file beside the images -> Records.
+
+The file, with units and conventions of docs/CONVENTIONS.md (millimetres, x right, y down, z forward, integer pixel =
+pixel centre)::
+
+    {"skeletons": {"h36m_17": ["pelvis", "rhip", ...]},            optional; checked against the catalogue's order
+     "items": [{"file": "images/a.jpg",                            beside the JSON file
+                "skeleton": "h36m_17",                             a catalogue name
+                "K": [[fx, s, cx], [0, fy, cy], [0, 0, 1]],
+                "distortion": [k1, k2, p1, p2, k3],                optional: 0, 4, 5, 8 or 12 values
+                "joints_mm": [[x, y, z], [null, null, null], ...], camera frame; null = not measured
+                "joints_px": [[u, v], ...],                        optional; the projection of joints_mm otherwise
+                "box_xywh": [left, top, width, height],
+                "visibility": [2, 1, 0, 255, ...],                 optional: visible, hidden, outside, unknown
+                "abs_valid": true,                                 optional: false if the distance is not right
+                "id": "a", "source": "...", "subject": "...", "height_mm": 1720, "age_years": 34}]}
+
+Everything else in an item is kept as a fact of the record. `distortion_k1k2p1p2k3` is understood too.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from metricpose.errors import DataError, InputError, MetricposeError
+from metricpose.geometry.camera import Camera
+from metricpose.predict.images import read_photo
+from metricpose.skeleton import catalog
+from metricpose.types import HIDDEN, OUTSIDE, UNKNOWN, VISIBLE, Record
+
+LABELS_NAME = "labels.json"
+_USED = {"K", "distortion", "distortion_k1k2p1p2k3", "joints_mm", "joints_px", "box_xywh", "visibility", "abs_valid"}
+_NEEDED = ("file", "skeleton", "K", "joints_mm", "box_xywh")
+_ALIASES = {"nose": {"necknose"}, "head_top": {"head"}, "l_toe": {"lbigtoe"}, "r_toe": {"rbigtoe"}}
+_SMALLEST_POSE_MM = 100.0
+_FARTHEST_LABEL = 0.03  # of the image's longer side: beyond it joints_px and joints_mm cannot mean the same points
+
+
+class LabelFile:
+    """A sequence of records; labels are checked at once, images are read when a record is asked for.
+
+    Args:
+        path: the JSON file, or its folder if it is called labels.json.
+
+    Raises:
+        DataError: missing or malformed file, unknown or misordered joints, missing image, labels that contradict each
+            other or the conventions. The message names the item and what is wrong with it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        self.path = path / LABELS_NAME if path.is_dir() else path
+        top = _read_json(self.path)
+        self.note: str = str(top.get("note", ""))
+        _check_skeletons(top.get("skeletons", {}), self.path)
+        self._items: list[dict[str, Any]] = top["items"]
+        names = [self._id(i) for i in range(len(self._items))]
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        if repeated:
+            raise DataError(f'{self.path}: the ids {repeated[:5]} occur twice; give each item an "id" of its own')
+        for index in range(len(self)):
+            self._checked(index)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Record:
+        """One record with its image.
+
+        Raises:
+            DataError: the image cannot be read, or its labels do not fit it.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"item {index} of {len(self)} in {self.path}")
+        labels, where = self._checked(index), self._where(index)
+        item = self._items[index]
+        try:
+            image = read_photo(self.path.parent / item["file"]).image
+            camera = Camera(labels["K"], (image.shape[1], image.shape[0]), labels["distortion"])
+            joints_px = _pixels(labels, camera)
+            return Record(
+                image=image,
+                camera=camera,
+                box_xywh=labels["box_xywh"],
+                joints_mm=labels["joints_mm"],
+                joints_px=joints_px,
+                visibility=labels["visibility"],
+                skeleton=item["skeleton"],
+                abs_valid=bool(item.get("abs_valid", True)),
+                info={**{k: v for k, v in item.items() if k not in _USED}, "id": self._id(index)},
+            )
+        except MetricposeError as error:
+            raise DataError(f"{where}: {error}") from error
+
+    def refresh(self) -> int:
+        """Its length, which never changes."""
+        return len(self)
+
+    def _id(self, index: int) -> str:
+        item = self._items[index]
+        return str(item.get("id", item.get("file", index))) if isinstance(item, dict) else str(index)
+
+    def _where(self, index: int) -> str:
+        return f"{self.path}, item {index} ({self._id(index)})"
+
+    def _checked(self, index: int) -> dict[str, Any]:
+        """Arrays of one item after every check that needs no image."""
+        item, where = self._items[index], self._where(index)
+        missing = [key for key in _NEEDED if not isinstance(item, dict) or key not in item]
+        if missing:
+            raise DataError(f"{where}: missing {', '.join(missing)}; an item needs {', '.join(_NEEDED)}")
+        try:
+            skeleton = catalog.get(item["skeleton"])
+        except InputError as error:
+            raise DataError(f"{where}: {error}") from error
+        if not (self.path.parent / str(item["file"])).is_file():
+            raise DataError(f"{where}: no image {self.path.parent / str(item['file'])}")
+        labels = {
+            "K": _array(item, "K", (3, 3), where),
+            "distortion": _distortion(item, where),
+            "joints_mm": _points(item, "joints_mm", (len(skeleton), 3), where),
+            "joints_px": _points(item, "joints_px", (len(skeleton), 2), where) if "joints_px" in item else None,
+            "box_xywh": _array(item, "box_xywh", (4,), where),
+            "visibility": _visibility(item, len(skeleton), where),
+        }
+        _check_conventions(labels, where)
+        return labels
+
+
+def read_labels(path: str | Path) -> LabelFile:
+    """The records of a labels file or folder; see the module's text for the format and `LabelFile` for the errors."""
+    return LabelFile(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        top = json.loads(path.read_text(encoding="utf8"))
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}: {error.strerror or error}; expected a labels file, or a folder with {LABELS_NAME}"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON: {error}") from error
+    if not isinstance(top, dict) or not isinstance(top.get("items"), list) or not top["items"]:
+        raise DataError(f'{path}: expected {{"items": [...]}} with at least one item')
+    return top
+
+
+def _check_skeletons(named: Any, path: Path) -> None:
+    """The file's own joint lists must be the catalogue's: an order mistaken silently would look like a bad network."""
+    if not isinstance(named, dict):
+        raise DataError(f'{path}: "skeletons" must map a name to a list of joint names')
+    for name, joints in named.items():
+        try:
+            skeleton = catalog.get(name)
+        except InputError as error:
+            raise DataError(f"{path}: {error}") from error
+        if not isinstance(joints, list) or len(joints) != len(skeleton):
+            raise DataError(f"{path}: skeleton {name} has {len(skeleton)} joints, the file lists {joints}")
+        for index, (theirs, ours) in enumerate(zip(joints, skeleton.joints)):
+            if _plain(str(theirs)) not in {_plain(ours), *_ALIASES.get(ours, ())}:
+                raise DataError(
+                    f"{path}: joint {index} of {name} is '{ours}', the file says '{theirs}'; "
+                    f"expected the order {', '.join(skeleton.joints)}"
+                )
+
+
+def _plain(joint: str) -> str:
+    name = "".join(c for c in joint.lower() if c.isalnum())
+    return name.replace("left", "l").replace("right", "r")
+
+
+def _array(item: dict[str, Any], key: str, shape: tuple[int, ...], where: str) -> Float[np.ndarray, "*shape"]:
+    try:
+        value = np.array(item[key], np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: {key} must hold numbers only ({error})") from error
+    if value.shape != shape:
+        raise DataError(f"{where}: {key} has shape {value.shape}, expected {shape}")
+    if not np.isfinite(value).all():
+        raise DataError(f"{where}: {key} holds null, NaN or infinity")
+    return value
+
+
+def _distortion(item: dict[str, Any], where: str) -> Float[np.ndarray, " n"]:
+    key = "distortion" if "distortion" in item else "distortion_k1k2p1p2k3"
+    count = len(item.get(key) or ())
+    value = _array(item, key, (count,), where) if count else np.zeros(0)
+    if count not in (0, 4, 5, 8, 12):
+        raise DataError(f"{where}: {key} has {count} values, expected 0, 4, 5, 8 or 12 in OpenCV's order")
+    return value
+
+
+def _points(item: dict[str, Any], key: str, shape: tuple[int, int], where: str) -> Float[np.ndarray, "j c"]:
+    """Joints; a joint with any null is NaN."""
+    rows = item[key]
+    if not isinstance(rows, list) or len(rows) != shape[0]:
+        count = len(rows) if isinstance(rows, list) else "no list of"
+        raise DataError(f"{where}: {key} has {count} joints, skeleton {item['skeleton']} has {shape[0]}")
+    out = np.full(shape, np.nan)
+    for index, row in enumerate(rows):
+        if row is None or (isinstance(row, list) and None in row):
+            continue
+        if not isinstance(row, list) or len(row) != shape[1] or not all(isinstance(v, (int, float)) for v in row):
+            raise DataError(f"{where}: joint {index} of {key} is {row}; expected {shape[1]} numbers or null")
+        out[index] = row
+    return out
+
+
+def _visibility(item: dict[str, Any], joints: int, where: str) -> UInt8[np.ndarray, " j"]:
+    given = item.get("visibility", [UNKNOWN] * joints)
+    known = {OUTSIDE, HIDDEN, VISIBLE, UNKNOWN}
+    if not isinstance(given, list) or len(given) != joints or not set(given) <= known:
+        raise DataError(f"{where}: visibility is {given}; expected {joints} values out of {sorted(known)}")
+    return np.array(given, np.uint8)
+
+
+def _check_conventions(labels: dict[str, Any], where: str) -> None:
+    joints, box = labels["joints_mm"], labels["box_xywh"]
+    measured = joints[np.isfinite(joints).all(1)]
+    if (box[2:] <= 0).any():
+        raise DataError(f"{where}: box_xywh is {box.tolist()}; expected left, top and positive width, height")
+    if not len(measured):
+        raise DataError(f"{where}: no joint of joints_mm is measured")
+    if (measured[:, 2] <= 0).any():
+        raise DataError(f"{where}: joints_mm has joints with z <= 0; expected the camera frame with z forward")
+    size = float(np.ptp(measured, axis=0).max())
+    if len(measured) > 2 and size < _SMALLEST_POSE_MM:
+        raise DataError(f"{where}: the pose is {size:.3g} mm large; joints_mm must be millimetres (metres times 1000)")
+
+
+def _pixels(labels: dict[str, Any], camera: Camera) -> Float[np.ndarray, "j 2"]:
+    """The 2D labels, or the projections, which must agree."""
+    projected = camera.project_camera(labels["joints_mm"])
+    if labels["joints_px"] is None:
+        return projected
+    error = np.linalg.norm(projected - labels["joints_px"], axis=1)
+    error = error[np.isfinite(error)]
+    if len(error) and np.median(error) > _FARTHEST_LABEL * max(camera.size):
+        raise DataError(
+            f"joints_px lie {np.median(error):.0f} px (median) from the projection of joints_mm: K, distortion, axes, "
+            "unit or the joint order of one of them is wrong"
+        )
+    return labels["joints_px"]

@@ -1,0 +1,206 @@
+"""The labels file: what it becomes, and a clear refusal of each fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from metricpose.data.labels import LabelFile, read_labels
+from metricpose.errors import DataError
+from metricpose.geometry.camera import Camera
+from metricpose.skeleton import catalog
+from metricpose.types import UNKNOWN
+
+WIDTH, HEIGHT = 80, 57
+K = [[90.0, 0, 41], [0, 95, 25], [0, 0, 1]]
+LENS = [-0.2, 0.1, 0.001, -0.002, 0.01]
+
+
+def item(name: str = "a.png", **changes: Any) -> dict[str, Any]:
+    joints = np.random.default_rng(len(name)).normal((0, 0, 3000), (300, 500, 200), (17, 3)).round(1)
+    made = {
+        "file": name,
+        "skeleton": "h36m_17",
+        "K": K,
+        "distortion": LENS,
+        "joints_mm": joints.tolist(),
+        "box_xywh": [5, 6.5, 40, 45],
+        "source": "made up",
+        "height_mm": 1720,
+    }
+    return {k: v for k, v in {**made, **changes}.items() if v is not ...}
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def save(*items: Any, **top: Any) -> Path:
+        image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        image[3, 7] = (10, 20, 200)  # BGR: a red pixel
+        cv2.imwrite(str(tmp_path / "a.png"), image)
+        (tmp_path / "labels.json").write_text(json.dumps({"items": list(items), **top}))
+        return tmp_path
+
+    return save
+
+
+def test_an_item_becomes_a_record(write: Callable[..., Path]) -> None:
+    folder = write(item())
+    record = read_labels(folder)[0]
+    assert record.image.shape == (HEIGHT, WIDTH, 3)
+    assert record.image[3, 7].tolist() == [200, 20, 10]
+    assert record.camera.size == (WIDTH, HEIGHT)
+    np.testing.assert_array_equal(record.camera.K, K)
+    np.testing.assert_array_equal(record.camera.distortion, LENS)
+    np.testing.assert_array_equal(record.joints_mm, item()["joints_mm"])
+    np.testing.assert_array_equal(record.box_xywh, [5, 6.5, 40, 45])
+    assert (record.visibility == UNKNOWN).all()
+    assert record.abs_valid
+    assert record.info["source"] == "made up"
+    assert record.info["height_mm"] == 1720
+    assert record.info["id"] == "a.png"
+    assert "joints_mm" not in record.info
+
+
+def test_pixels_are_the_projection_unless_given(write: Callable[..., Path]) -> None:
+    joints = np.array(item()["joints_mm"])
+    expected = Camera(np.array(K), (WIDTH, HEIGHT), np.array(LENS)).project_camera(joints)
+    np.testing.assert_allclose(read_labels(write(item()))[0].joints_px, expected)
+    given = (expected + 0.5).tolist()
+    np.testing.assert_allclose(read_labels(write(item(joints_px=given)))[0].joints_px, expected + 0.5)
+
+
+def test_null_joints_are_nan_and_options_are_read(write: Callable[..., Path]) -> None:
+    joints: list[Any] = item()["joints_mm"]
+    joints[2], joints[5] = None, [1.0, None, 3.0]
+    visibility = [2, 1, 0, 255] + [2] * 13
+    made = item(joints_mm=joints, visibility=visibility, abs_valid=False, distortion=..., id="first")
+    record = read_labels(write(made) / "labels.json")[0]
+    assert np.flatnonzero(np.isnan(record.joints_mm).all(1)).tolist() == [2, 5]
+    assert np.flatnonzero(np.isnan(record.joints_px).all(1)).tolist() == [2, 5]
+    assert record.visibility.tolist() == visibility
+    assert not record.abs_valid
+    assert record.info["id"] == "first"
+    assert len(record.camera.distortion) == 0
+
+
+def test_the_other_distortion_key_is_understood(write: Callable[..., Path]) -> None:
+    record = read_labels(write(item(distortion=..., distortion_k1k2p1p2k3=LENS)))[0]
+    np.testing.assert_array_equal(record.camera.distortion, LENS)
+
+
+def test_joint_lists_in_other_spellings_are_recognised(write: Callable[..., Path]) -> None:
+    names = "pelvis rhip RightKnee r_ankle LHip lknee lankle spine thorax neck/nose head lshoulder lelbow lwrist "
+    names += "rshoulder relbow rwrist"
+    assert len(read_labels(write(item(), skeletons={"h36m_17": names.split()}))) == 1
+
+
+def test_an_index_outside_is_an_index_error(write: Callable[..., Path]) -> None:
+    with pytest.raises(IndexError, match="item 1 of 1"):
+        read_labels(write(item()))[1]
+
+
+SWAPPED = [j.replace("l_", "x_").replace("r_", "l_").replace("x_", "r_") for j in catalog.H36M_17.joints]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"K": ...}, r"item 0 \(a.png\): missing K"),
+        ({"box_xywh": ...}, "missing box_xywh"),
+        ({"skeleton": "h36m_99"}, "unknown skeleton 'h36m_99'; known: metricpose_25"),
+        ({"file": "b.png"}, "no image .*b.png"),
+        ({"K": [[90, 0, 41], [0, 95, 25]]}, r"K has shape \(2, 3\), expected \(3, 3\)"),
+        ({"K": [[90, 0, 41], [0, None, 25], [0, 0, 1]]}, "K holds null"),
+        ({"K": [[90, 0, "x"], [0, 95, 25], [0, 0, 1]]}, "K must hold numbers only"),
+        ({"distortion": [0.1, 0.2]}, "distortion has 2 values, expected 0, 4, 5, 8 or 12"),
+        ({"joints_mm": [[1, 2, 3]] * 16}, "joints_mm has 16 joints, skeleton h36m_17 has 17"),
+        ({"joints_mm": [[1, 2]] * 17}, r"joint 0 of joints_mm is \[1, 2\]; expected 3 numbers or null"),
+        ({"joints_mm": [None] * 17}, "no joint of joints_mm is measured"),
+        ({"joints_mm": (np.array(item()["joints_mm"]) / 1000).tolist()}, "must be millimetres"),
+        ({"joints_mm": (np.array(item()["joints_mm"]) * (1, 1, -1)).tolist()}, "z <= 0; expected the camera frame"),
+        ({"joints_px": [[1, 2]] * 3}, "joints_px has 3 joints"),
+        ({"box_xywh": [5, 6, 0, 45]}, "expected left, top and positive width, height"),
+        ({"visibility": [3] * 17}, "visibility is .* expected 17 values out of"),
+        ({"visibility": [2]}, "expected 17 values"),
+    ],
+)
+def test_faulty_items_are_refused_at_once(write: Callable[..., Path], changes: dict[str, Any], message: str) -> None:
+    folder = write(item(**changes))
+    with pytest.raises(DataError, match=message):
+        LabelFile(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"K": [[0, 0, 41], [0, 95, 25], [0, 0, 1]]}, r"item 0 \(a.png\): camera K is singular"),
+        ({"joints_px": [[1.0, 2.0]] * 17}, "px .median. from the projection of joints_mm: K, distortion, axes"),
+    ],
+)
+def test_labels_that_contradict_the_camera_are_refused(
+    write: Callable[..., Path], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read_labels(write(item(**changes)))[0]
+
+
+def test_a_damaged_image_is_named(write: Callable[..., Path]) -> None:
+    folder = write(item())
+    (folder / "a.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    with pytest.raises(DataError, match=r"item 0 \(a.png\): .*a.png"):
+        read_labels(folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", 'expected {"items"'),
+        ('{"items": []}', "at least one item"),
+        ('{"items": [3]}', "item 0 .* missing file"),
+    ],
+)
+def test_files_of_another_form_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "labels.json").write_text(text)
+    with pytest.raises(DataError, match=message):
+        LabelFile(tmp_path)
+
+
+def test_a_missing_file_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read .*labels.json: No such file.* a folder with labels.json"):
+        LabelFile(tmp_path)
+
+
+def test_repeated_ids_are_refused(write: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match=r"ids \['a.png'\] occur twice"):
+        LabelFile(write(item(), item()))
+    assert len(LabelFile(write(item(), item(id="second person")))) == 2
+
+
+@pytest.mark.parametrize(
+    ("joints", "message"),
+    [
+        (SWAPPED, "joint 1 of h36m_17 is 'r_hip', the file says 'l_hip'"),
+        (["pelvis"], "h36m_17 has 17 joints, the file lists"),
+    ],
+)
+def test_another_joint_order_is_refused(write: Callable[..., Path], joints: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        LabelFile(write(item(), skeletons={"h36m_17": joints}))
+
+
+def test_the_shared_real_frames(real_dev: Path) -> None:
+    labels = read_labels(real_dev)
+    assert len(labels) == 47
+    seen = {labels[i].skeleton for i in (0, 5, 20)}
+    assert seen == {"h36m_17", "mpi_inf_3dhp_17", "openpose_25"}
+    record = labels[20]
+    error = np.linalg.norm(record.camera.project_camera(record.joints_mm) - record.joints_px, axis=1)
+    assert np.isnan(error).sum() > 0
+    assert np.nanmax(error) < 1.5
