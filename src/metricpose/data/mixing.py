@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -20,6 +20,7 @@ from metricpose.types import Record
 _SHUFFLED_UP_TO = 1 << 24
 
 
+@runtime_checkable
 class Source(Protocol):
     """A sequence of records. It may grow, but an index always means the same record."""
 
