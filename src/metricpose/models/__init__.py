@@ -8,10 +8,12 @@ from torch import nn
 from metricpose.errors import InputError
 from metricpose.models.metrabs import Metrabs, MetrabsConfig
 from metricpose.models.metro import Metro, MetroConfig
+from metricpose.models.twofive import Twofive, TwofiveConfig
 
 MODELS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
     "metro": (MetroConfig, Metro),
     "metrabs": (MetrabsConfig, Metrabs),
+    "twofive": (TwofiveConfig, Twofive),
 }
 
 

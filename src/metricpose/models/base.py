@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar, cast
+from typing import Annotated, Any, Protocol, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,8 @@ class PoseModel(Protocol[OutputT]):
     Attributes:
         config: frozen settings; with the state dict, all a checkpoint needs.
         skeleton: joints in the order of every output.
-        needs_gt: names of ground-truth values `decode` needs; if there are any, only evaluation may use it.
+        needs_gt: names of ground-truth values that `decode` needs as keyword arguments. If there are any, only
+            evaluation may use the model.
     """
 
     config: Any
@@ -89,7 +90,7 @@ class VolumeModel(nn.Module):
         InputError: the skeleton or backbone is unknown, or the calibration does not fit the skeleton.
     """
 
-    needs_gt: ClassVar[tuple[str, ...]] = ()
+    needs_gt: tuple[str, ...] = ()
 
     def __init__(self, config: VolumeConfig, planes: bool, backbone_weights: dict[str, Tensor] | None = None) -> None:
         super().__init__()
@@ -134,14 +135,24 @@ class VolumeModel(nn.Module):
         """x and y of metric volume coordinates in the crop's pixel unit, for losses on 2D labels."""
         return volume_mm[..., :2] * (self._volume.side / self._volume.box_mm)
 
-    def covariance(self, logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
+    def volume_covariance(
+        self, logits: Float[Tensor, "b j d h w"], scale: tuple[float, float, float]
+    ) -> Float[Tensor, "b j 3 3"]:
+        """Covariance of each joint's x, y, z in its volume; `scale` is the unit wanted per unit of the corner grid."""
+        factors = torch.tensor(scale, device=logits.device)
+        axes = _corner_axes(logits, 3)
+        return covariance(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), axes) * (factors[:, None] * factors)
+
+    def calibrated(self, covariance_mm2: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b j 3 3"]:
+        """Covariances with the floor added and the calibration applied."""
+        floor = COVARIANCE_FLOOR_MM2 * torch.eye(3, device=covariance_mm2.device)
+        factor = torch.as_tensor(self._volume.calibration, dtype=covariance_mm2.dtype, device=covariance_mm2.device)
+        return (covariance_mm2 + floor) * factor[..., None, None]
+
+    def metric_covariance(self, logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
         """Calibrated covariance of each joint in the metric volume, mm^2, axes x, y, z of the crop camera."""
         config = self._volume
-        scale = torch.tensor(metric_scale(config.side, config.stride, config.box_mm), device=logits.device)
-        spread = volume_covariance(logits) * (scale[:, None] * scale)
-        floor = COVARIANCE_FLOOR_MM2 * torch.eye(3, device=logits.device)
-        factor = torch.as_tensor(config.calibration, dtype=spread.dtype, device=logits.device)
-        return (spread + floor) * factor[..., None, None]
+        return self.calibrated(self.volume_covariance(logits, metric_scale(config.side, config.stride, config.box_mm)))
 
 
 def split_volumes(channels: Float[Tensor, "b dj h w"], depth_bins: int) -> Float[Tensor, "b j d h w"]:
@@ -157,11 +168,6 @@ def plane_means(logits: Float[Tensor, "b j h w"]) -> Float[Tensor, "b j 2"]:
 def volume_means(logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3"]:
     """Soft-argmax x, y, z of each joint's volume on the corner grid, in [0, 1]; the softmax runs over all voxels."""
     return soft_argmax(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), _corner_axes(logits, 3))
-
-
-def volume_covariance(logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
-    """Covariance of x, y, z of each joint's volume in units of the corner grid, squared."""
-    return covariance(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), _corner_axes(logits, 3))
 
 
 def _corner_axes(logits: Tensor, count: int) -> list[Tensor]:

@@ -171,7 +171,7 @@ class Metrabs(VolumeModel):
             joints_px=project(found.joints_mm, K),
             joints_mm=found.joints_mm - found.joints_mm[:, root : root + 1],
             joints_abs_mm=found.joints_mm,
-            covariance_mm2=self.covariance(output.logits_3d),
+            covariance_mm2=self.metric_covariance(output.logits_3d),
             flags=found.flags,
         )
 

@@ -66,7 +66,7 @@ class Metro(VolumeModel):
         return Pose(
             joints_px=torch.full_like(output.volume_mm[..., :2], torch.nan),
             joints_mm=output.volume_mm - output.volume_mm[:, root : root + 1],
-            covariance_mm2=self.covariance(output.logits_3d),
+            covariance_mm2=self.metric_covariance(output.logits_3d),
         )
 
     def loss(self, output: MetroOutput, batch: Batch, step: int) -> dict[str, Tensor]:
