@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
-from numba import njit
 
 from metricpose.errors import DataError
 from metricpose.synthetic.controls import CONTROLS
+from metricpose.synthetic.kernel import kernel
 from metricpose.synthetic.phenotype import PhenotypePrior
 from metricpose.synthetic.rig import Posed, make_rig
 from metricpose.synthetic.rotations import unit
@@ -244,14 +244,15 @@ def _clothes_coordinates(
     return arm.astype(np.float32), part.astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _add_basis(mean, basis, coefficients, out):
     """out = mean + coefficients @ basis. Four rows at a time, tile by tile: `out` stays in the first-level cache."""
     for start in range(0, len(mean), _TILE):
         stop = min(start + _TILE, len(mean))
         tile = out[start:stop]
-        tile[:] = mean[start:stop]
+        for i in range(stop - start):
+            tile[i] = mean[start + i]
         for r in range(0, len(coefficients), 4):
             c0, c1, c2, c3 = coefficients[r], coefficients[r + 1], coefficients[r + 2], coefficients[r + 3]
             b0, b1 = basis[r, start:stop], basis[r + 1, start:stop]
@@ -261,7 +262,7 @@ def _add_basis(mean, basis, coefficients, out):
                 tile[i] += first + (c2 * np.float32(b2[i]) + c3 * np.float32(b3[i]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _skin(vertices, bones, weights, rotations, translations, out):
     for i in range(len(vertices)):

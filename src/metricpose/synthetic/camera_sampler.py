@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from metricpose.geometry.camera import Camera
+from metricpose.synthetic.raster import bounds, project
 from metricpose.synthetic.rotations import rot_x, rot_y, rot_z, unit
 
 FRAME = (1280, 960)
@@ -47,6 +48,13 @@ class View(NamedTuple):
         """Pixels of world points (metres) in front of the camera."""
         local = world @ self.R.T + self.t
         return local[:, :2] / np.maximum(local[:, 2:], 0.05) * self.focal + [self.cx, self.cy]
+
+    def bounds(self, vertices: Float32[np.ndarray, "n 3"]) -> tuple[Float[np.ndarray, " 2"], Float[np.ndarray, " 2"]]:
+        """Smallest and largest pixel coordinates of a mesh."""
+        points = np.empty_like(vertices)
+        project(vertices, np.ascontiguousarray(self.R), self.t, self.focal, self.cx, self.cy, points)
+        low, high = bounds(points)
+        return low[:2], high[:2]
 
     def cropped(self, left: float, top: float, extent: float, side: int) -> View:
         """The square window from pixel edge (left, top), `extent` wide, resized to side x side pixels."""
@@ -103,8 +111,7 @@ def _distance(rng: np.random.Generator, focal: float, extent: float) -> float:
 
 def crop_around(rng: np.random.Generator, view: View, vertices: Float32[np.ndarray, "n 3"], side: int) -> View:
     """A square crop 1.1 to 1.5 times the person's projected extent, a little off centre."""
-    pixels = view.project(vertices.astype(np.float64))
-    low, high = pixels.min(0), pixels.max(0)
+    low, high = view.bounds(vertices)
     extent = float(max(high - low)) * rng.uniform(1.1, 1.5)
     middle = (low + high) / 2 + rng.normal(0.0, 0.03, 2) * extent
     return view.cropped(middle[0] - extent / 2, middle[1] - extent / 2, extent, side)

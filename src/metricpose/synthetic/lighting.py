@@ -9,9 +9,9 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float, Float32, Int32
-from numba import njit
 
-from metricpose.synthetic.raster import rasterise
+from metricpose.synthetic.kernel import kernel
+from metricpose.synthetic.raster import bounds, rasterise
 from metricpose.synthetic.rotations import unit
 
 SHADOW_SIDE = 256
@@ -66,9 +66,10 @@ def sample_light(
     first = unit(np.cross(towards, [0.0, 0.0, 1.0]))
     axes = np.stack([first, np.cross(towards, first), towards])
     placed = vertices @ axes.T.astype(np.float32)
-    low, high = placed[:caster_vertices].min(0) - 0.05, placed[:caster_vertices].max(0) + 0.05
+    low, high = bounds(placed[:caster_vertices])
+    low, high = low - 0.05, high + 0.05
     scale = SHADOW_SIDE / float(max(high[:2] - low[:2]))
-    origin = np.array([low[0], low[1], placed[:, 2].min() - 2.0])
+    origin = np.array([low[0], low[1], bounds(placed)[0][2] - 2.0])
     screen = ((placed - origin) * [scale, scale, 1.0]).astype(np.float32)
     shadow = np.zeros((SHADOW_SIDE, SHADOW_SIDE), np.float32)
     rasterise(screen, faces, 0, caster_faces, True, shadow, np.empty(shadow.shape, np.int32))
@@ -87,7 +88,7 @@ def _intensities(rng: np.random.Generator, ambience: Ambience) -> tuple[np.ndarr
     return sun, sky, ground, fill
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def shadowed(light, x, y, z, bias):
     """Share (0..1) of the direct light that is blocked at a world point; bilinear between four texels."""
@@ -112,7 +113,7 @@ def shadowed(light, x, y, z, bias):
     return blocked
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def direct_light(light, x, y, z, nx, ny, nz):
     """Cosine times visibility of the directional light at a surface point."""
@@ -122,7 +123,7 @@ def direct_light(light, x, y, z, nx, ny, nz):
     return cosine * (1 - shadowed(light, x + nx * 0.012, y + ny * 0.012, z + nz * 0.012, _BIAS))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def shade_ground(image, rotation, centre, focal, cx, cy, light, darkness, contacts, contact_darkness, reach, covered):
     """Darken the pixels that see the ground plane z = 0 in shadow, within `reach` metres of contacts[0].

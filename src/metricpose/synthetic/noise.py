@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float32
-from numba import njit
+
+from metricpose.synthetic.kernel import kernel
 
 _SIDE = 32
 
@@ -38,36 +40,38 @@ def _upsampled(grid: np.ndarray) -> np.ndarray:
     return grid
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def noise3(table, x, y, z):
     """Three noise values at a point; period 1 along each axis (trilinear)."""
-    x, y, z = (x % 1.0) * 32, (y % 1.0) * 32, (z % 1.0) * 32
-    i, j, k = int(x), int(y), int(z)
-    fx, fy, fz = x - i, y - j, z - k
-    i, j, k = i & 31, j & 31, k & 31
+    x, y, z = x * 32, y * 32, z * 32
+    bx, by, bz = math.floor(x), math.floor(y), math.floor(z)
+    fx, fy, fz = x - bx, y - by, z - bz
+    i, j, k = int(bx) & 31, int(by) & 31, int(bz) & 31
     i1, j1, k1 = (i + 1) & 31, (j + 1) & 31, (k + 1) & 31
     w00, w10 = (1 - fx) * (1 - fy) * (1 - fz), fx * (1 - fy) * (1 - fz)
     w01, w11 = (1 - fx) * fy * (1 - fz), fx * fy * (1 - fz)
     v00, v10 = (1 - fx) * (1 - fy) * fz, fx * (1 - fy) * fz
     v01, v11 = (1 - fx) * fy * fz, fx * fy * fz
-    a, b, c, d = table[i, j, k], table[i1, j, k], table[i, j1, k], table[i1, j1, k]
-    e, f, g, h = table[i, j, k1], table[i1, j, k1], table[i, j1, k1], table[i1, j1, k1]
-    return (
-        a[0] * w00 + b[0] * w10 + c[0] * w01 + d[0] * w11 + e[0] * v00 + f[0] * v10 + g[0] * v01 + h[0] * v11,
-        a[1] * w00 + b[1] * w10 + c[1] * w01 + d[1] * w11 + e[1] * v00 + f[1] * v10 + g[1] * v01 + h[1] * v11,
-        a[2] * w00 + b[2] * w10 + c[2] * w01 + d[2] * w11 + e[2] * v00 + f[2] * v10 + g[2] * v01 + h[2] * v11,
-    )
+    r = g = b = 0.0
+    for di, dj, dk, w in (
+        (i, j, k, w00), (i1, j, k, w10), (i, j1, k, w01), (i1, j1, k, w11),
+        (i, j, k1, v00), (i1, j, k1, v10), (i, j1, k1, v01), (i1, j1, k1, v11),
+    ):  # fmt: skip
+        r += w * table[di, dj, dk, 0]
+        g += w * table[di, dj, dk, 1]
+        b += w * table[di, dj, dk, 2]
+    return r, g, b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def noise2(table, x, y, layer, channel):
     """One noise value at a point of a layer; period 1 (bilinear)."""
-    x, y = (x % 1.0) * 32, (y % 1.0) * 32
-    i, j = int(x), int(y)
-    fx, fy = x - i, y - j
-    i, j = i & 31, j & 31
+    x, y = x * 32, y * 32
+    bx, by = math.floor(x), math.floor(y)
+    fx, fy = x - bx, y - by
+    i, j = int(bx) & 31, int(by) & 31
     i1, j1 = (i + 1) & 31, (j + 1) & 31
     top = table[layer, j, i, channel] * (1 - fx) + table[layer, j, i1, channel] * fx
     bottom = table[layer, j1, i, channel] * (1 - fx) + table[layer, j1, i1, channel] * fx

@@ -10,8 +10,8 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float32
-from numba import njit
 
+from metricpose.synthetic.kernel import kernel
 from metricpose.synthetic.noise import noise3
 
 # Regions of the body; a figure's first materials are in this order.
@@ -32,41 +32,41 @@ def naked() -> Float32[np.ndarray, " 12"]:
     return cut
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def region(x, y, z, arm, part, cut):
-    """Region of the body at template point (x, y, z) with this arm coordinate and part (see `body.Surface`)."""
+def region(x, y, z, arm, part, cuts, person):
+    """Region of the body at template point (x, y, z) with this arm coordinate and part (see `body.SkinnedMesh`), under cuts[person]."""
     across = abs(x)
     if part > 0.5 and z > 0.6:
-        edge = cut[HAIR_FRONT] - (y + 0.14) * (cut[HAIR_FRONT] - cut[HAIR_BACK]) / 0.19
+        edge = cuts[person, HAIR_FRONT] - (y + 0.14) * (cuts[person, HAIR_FRONT] - cuts[person, HAIR_BACK]) / 0.19
         if z > edge:
             return HAIR
         mouth = across < 0.025 and 0.643 < z < 0.662
-        if cut[BEARD] > 0 and y < -0.045 and z < 0.668 and not mouth:
+        if cuts[person, BEARD] > 0 and y < -0.045 and z < 0.668 and not mouth:
             return HAIR
         return SKIN
     if part < -0.5:
         if arm > 2.0:
-            return SHOE if cut[GLOVES] > 0 else SKIN
-        return TOP if arm < cut[SLEEVE] else SKIN
-    if z < cut[SHOE_TOP]:
+            return SHOE if cuts[person, GLOVES] > 0 else SKIN
+        return TOP if arm < cuts[person, SLEEVE] else SKIN
+    if z < cuts[person, SHOE_TOP]:
         return SOLE if z < _SOLE_TOP else SHOE
-    neck = cut[NECK] + (cut[NECK_SLOPE] * across if y < -0.02 else 0.0)
-    if cut[HEM] < z < neck and arm < cut[SLEEVE]:
+    neck = cuts[person, NECK] + (cuts[person, NECK_SLOPE] * across if y < -0.02 else 0.0)
+    if cuts[person, HEM] < z < neck and arm < cuts[person, SLEEVE]:
         return TOP
-    if cut[LEG_END] < z < cut[WAIST]:
+    if cuts[person, LEG_END] < z < cuts[person, WAIST]:
         return BOTTOM
-    return SOCK if z < cut[SOCK_TOP] else SKIN
+    return SOCK if z < cuts[person, SOCK_TOP] else SKIN
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def thicken(attributes, vertices, normals, cut, thickness, flare, noise, offset, out):
-    """Push painted vertices outwards: thickness (4,) of top, bottom, hair and shoes in metres; trousers flare."""
+def thicken(attributes, vertices, normals, cuts, thickness, flare, noise, offset, out):
+    """Push painted vertices outwards: cuts (1, 12); thickness (4,) of top, bottom, hair and shoes in metres; trousers flare."""
     for i in range(len(vertices)):
         x, y, z = attributes[i, 0], attributes[i, 1], attributes[i, 2]
         arm, part = attributes[i, 3], attributes[i, 4]
-        kind = region(x, y, z, arm, part, cut)
+        kind = region(x, y, z, arm, part, cuts, 0)
         d = 0.0
         if kind == TOP and part > -0.5:
             d = thickness[0] * (1 + 0.8 * max(0.0, min(1.0, (0.35 - z) * 3)))  # looser towards the hem
@@ -84,7 +84,7 @@ def thicken(attributes, vertices, normals, cut, thickness, flare, noise, offset,
             out[i, c] = vertices[i, c] + d * normals[i, c]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def inflate(attributes, vertices, normals, distance, amplitude, frequency, noise, offset, out):
     """Push a garment outwards by a distance plus smooth noise, metres: loose fit and large folds."""

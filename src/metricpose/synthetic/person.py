@@ -15,7 +15,7 @@ from metricpose.synthetic.outfit import Outfit, Worn, sample_outfit
 from metricpose.synthetic.painted import HEM, LEG_END, SHOE_TOP, inflate, thicken
 from metricpose.synthetic.phenotype import Phenotype
 from metricpose.synthetic.poses import PoseLibrary, PoseSample, procedural, self_penetration
-from metricpose.synthetic.raster import vertex_normals
+from metricpose.synthetic.raster import bounds, vertex_normals
 from metricpose.synthetic.rig import Posed, pose_bones
 from metricpose.synthetic.rotations import rot_z
 from metricpose.synthetic.wardrobe import Wardrobe
@@ -87,15 +87,15 @@ def make_person(rng: np.random.Generator, cast: Cast, place: tuple[float, float]
     body = cast.body
     phenotype = body.prior.sample(rng, cast.split)
     shape = body.shape(body.prior.coefficients(phenotype))
-    own = shape.vertices[body.surface_vertices]
-    stature = float(own[:, 2].max() - own[:, 2].min())
+    low, high = bounds(shape.vertices[body.surface_vertices])
+    stature = float(high[2] - low[2])
     pose, posed = _pose(rng, cast, shape, stature / ADULT)
     outfit = sample_outfit(rng, cast.wardrobe, phenotype, cast.garment_share, tight)
     offset = float(rng.random() * 7.0)
     parts = _dress(body, shape, posed, outfit, stature / ADULT, offset)
     airborne = pose.kind in _AIRBORNE or rng.random() < 0.02
     lift = rng.exponential(0.2) * stature / ADULT if airborne else 0.0
-    lowest = min(part.vertices[:, 2].min() for part in parts if part.card_texture < 0)
+    lowest = min(bounds(part.vertices)[0][2] for part in parts if part.card_texture < 0)
     shift = np.array([place[0], place[1], lift - lowest]) - posed.positions[0] * [1.0, 1.0, 0.0]
     posed = posed._replace(positions=posed.positions + shift)
     joints = joint_positions(body, shape.vertices, shape.heads, posed.rotations, posed.positions)
@@ -147,7 +147,7 @@ def _thickened(mesh: SkinnedMesh, rest: np.ndarray, outfit: Outfit, scale: float
     normals, out = np.empty_like(rest), np.empty_like(rest)
     vertex_normals(rest, mesh.welded_faces, normals)
     thickness = np.array(outfit.thickness) * scale
-    thicken(mesh.welded_attributes, rest, normals, outfit.cut, thickness, outfit.flare, noise_table(), offset, out)
+    thicken(mesh.welded_attributes, rest, normals, outfit.cut[None], thickness, outfit.flare, noise_table(), offset, out)
     return out
 
 

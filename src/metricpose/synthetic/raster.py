@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+from jaxtyping import Float
+
+from metricpose.synthetic.kernel import kernel
 
 _ALPHA_THRESHOLD = 110
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def vertex_normals(vertices, faces, out):
     """Unit normals, weighted by face area, of counter-clockwise faces."""
@@ -35,7 +37,23 @@ def vertex_normals(vertices, faces, out):
         out[i, 0], out[i, 1], out[i, 2] = x * scale, y * scale, z * scale
 
 
-@njit(cache=True, nogil=True)
+def bounds(points: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+    """Smallest and largest coordinate along each axis (numpy's reduction over long thin arrays is ten times slower)."""
+    low, high = np.full(points.shape[1], np.inf), np.full(points.shape[1], -np.inf)
+    _bounds(points, low, high)
+    return low, high
+
+
+@kernel
+@no_type_check
+def _bounds(points, low, high):
+    for i in range(points.shape[0]):
+        for k in range(points.shape[1]):
+            low[k] = min(low[k], points[i, k])
+            high[k] = max(high[k], points[i, k])
+
+
+@kernel
 @no_type_check
 def project(vertices, rotation, translation, focal, cx, cy, out):
     """Screen points of world points under a pinhole camera; nearer than 5 cm counts as behind."""
@@ -51,7 +69,7 @@ def project(vertices, rotation, translation, focal, cx, cy, out):
         out[i, 0], out[i, 1], out[i, 2] = focal * u * inverse + cx, focal * v * inverse + cy, inverse
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def rasterise(points, faces, start, stop, two_sided, depth, triangle):
     """Draw faces[start:stop] that face the camera (all, if two_sided) into the buffer."""
@@ -88,7 +106,7 @@ def rasterise(points, faces, start, stop, two_sided, depth, triangle):
                 z += zx
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def barycentric(points, faces, f, x, y):
     """Perspective-correct weights of the three corners of face f at a pixel."""
@@ -103,7 +121,7 @@ def barycentric(points, faces, f, x, y):
     return w0 * total, w1 * total, w2 * total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def rasterise_cards(points, faces, start, stop, attributes, texture, depth, triangle):
     """Draw two-sided faces[start:stop], leaving holes where the (side, side, 4) texture is transparent."""

@@ -123,7 +123,7 @@ def pose_bones(
     return Posed(rotations, positions)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _multiply(a, b, out):
     for i in range(3):
@@ -131,7 +131,7 @@ def _multiply(a, b, out):
             out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _minimal_rotation(a, b, out):
     """Smallest rotation taking direction a to b (not opposite)."""
@@ -146,7 +146,7 @@ def _minimal_rotation(a, b, out):
     out[2, 0], out[2, 1], out[2, 2] = h * x * z - y, h * y * z + x, c + h * z * z
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _axis_rotation(axis, angle, out):
     n = axis / np.sqrt((axis * axis).sum())
@@ -158,7 +158,7 @@ def _axis_rotation(axis, angle, out):
     out[2, 0], out[2, 1], out[2, 2] = h * x * z - s * y, h * y * z + s * x, c + h * z * z
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _twist_angle(rotation, axis):
     """Angle of the twist of `rotation` about a unit axis, in (-pi, pi]."""
@@ -170,7 +170,7 @@ def _twist_angle(rotation, axis):
     return angle - 2.0 * np.pi * np.round(angle / (2.0 * np.pi))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _pose_bones(rig, heads, pose, curl, rotations, positions):
     controls = np.empty((22, 3, 3))

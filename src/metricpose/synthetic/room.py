@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float, Float32
-from numba import njit
 
+from metricpose.synthetic.kernel import kernel
 from metricpose.synthetic.materials import hsv, linear, surface_colour
 from metricpose.synthetic.noise import noise2, noise3, noise_table
 
@@ -23,7 +24,8 @@ class Room(NamedTuple):
 
     Attributes:
         limits: (5,) x0, x1, y0, y1 of the walls and the ceiling height, metres. indoor: else open sky above `ridge`.
-        patterns: (7, 4) kind, repeats per metre, parameter, turn in radians; colours: (7, 2, 3) linear.
+        patterns: (7, 3) kind, repeats per metre, parameter; turns: (7, 2) cosine and sine of their direction;
+            colours: (7, 2, 3) linear.
         patches: (n, 9) surface, u0, u1, v0, v1, red, green, blue, picture (-1: none), drawn in order; u is x or y and v is
             y or z of the surface.
         lamps: (m, 5) surface, u, v, radius, added brightness.
@@ -37,6 +39,7 @@ class Room(NamedTuple):
     colours: np.ndarray
     patches: np.ndarray
     lamps: np.ndarray
+    turns: np.ndarray
     picture: np.ndarray
     corner: float
 
@@ -62,7 +65,7 @@ def sample_room(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, pic
     colours[CEILING] = 0.6 + 0.2 * rng.random()
     patches = _skirting(rng, limits) + _wall_patches(rng, limits, int(rng.integers(0, 9)))
     lamps = _lamps(rng, limits, int(rng.integers(0, 5)))
-    return Room(limits, True, 0.0, patterns, colours, _rows(patches, 9), _rows(lamps, 5), picture, rng.uniform(0.0, 0.4))
+    return Room(limits, True, 0.0, patterns, colours, _rows(patches, 9), _rows(lamps, 5), _turns(patterns), picture, rng.uniform(0.0, 0.4))
 
 
 def sample_studio(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, picture: np.ndarray) -> Room:
@@ -97,7 +100,7 @@ def sample_studio(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, p
         patches.append([FLOOR, x, x + size[0], y, y + size[1], *np.full(3, rng.uniform(0.5, 0.9)), -1])
     patches += _skirting(rng, limits) + _fittings(rng, limits)
     lamps = _lamps(rng, limits, int(rng.integers(2, 9)))
-    return Room(limits, True, 0.0, patterns, colours, _rows(patches, 9), _rows(lamps, 5), picture, rng.uniform(0.1, 0.4))
+    return Room(limits, True, 0.0, patterns, colours, _rows(patches, 9), _rows(lamps, 5), _turns(patterns), picture, rng.uniform(0.1, 0.4))
 
 
 def sample_outdoors(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, picture: np.ndarray) -> Room:
@@ -116,7 +119,12 @@ def sample_outdoors(rng: np.random.Generator, low: np.ndarray, high: np.ndarray,
     colours[SKY] = linear(np.array([[0.75 * bright, 0.85 * bright, bright], [bright] * 3]))
     patterns[SKY] = BLOTCHES, 0.6, rng.random(), 0.0
     empty = np.zeros((0, 9)), np.zeros((0, 5))
-    return Room(limits, False, rng.uniform(0.5, 6.0), patterns, colours, *empty, picture, 0.0)
+    return Room(limits, False, rng.uniform(0.5, 6.0), patterns, colours, *empty, _turns(patterns), picture, 0.0)
+
+
+def _turns(patterns: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2"]:
+    """Cosine and sine of the direction (last column) of each surface's pattern."""
+    return np.stack([np.cos(patterns[:, 3]), np.sin(patterns[:, 3])], 1)
 
 
 def _two_tones(rng: np.random.Generator) -> Float[np.ndarray, "2 3"]:
@@ -204,19 +212,18 @@ def paint_room(
         R: world -> camera. centre: camera position, metres, inside the room. pinhole: focal, cx, cy.
     """
     out = np.zeros((*covered.shape, 3), np.float32)
-    _paint(room, np.ascontiguousarray(R), centre, *pinhole, noise_table(), covered, out)
+    _paint(*room, np.ascontiguousarray(R), centre, *pinhole, noise_table(), covered, out)
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def _hit(room, c, d0, d1, d2):
+def _hit(limits, indoor, c, d0, d1, d2):
     """Distance along the ray and surface it meets first."""
-    limits = room.limits
     t, surface = 1e9, SKY
     if d2 < 0:
         t, surface = -c[2] / d2, FLOOR
-    elif room.indoor:
+    elif indoor:
         t, surface = (limits[4] - c[2]) / max(d2, 1e-9), CEILING
     if d0 != 0:
         wall = (limits[1] - c[0]) / d0 if d0 > 0 else (limits[0] - c[0]) / d0
@@ -229,57 +236,91 @@ def _hit(room, c, d0, d1, d2):
     return t, surface
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def _texture_share(pattern, u, v, noise):
-    """Share of the second colour of a pattern at surface coordinates in metres."""
-    kind, frequency, parameter = int(pattern[0]), pattern[1], pattern[2]
-    cos, sin = np.cos(pattern[3]), np.sin(pattern[3])
+def _fraction(x):
+    return x - math.floor(x)
+
+
+@kernel
+@no_type_check
+def _texture_share(patterns, turns, surface, u, v, noise):
+    """Share of the second colour of a surface at its coordinates in metres."""
+    kind, frequency, parameter = int(patterns[surface, 0]), patterns[surface, 1], patterns[surface, 2]
+    if kind == PLAIN or kind == CURTAIN or kind == PICTURE:
+        return 0.0
+    cos, sin = turns[surface, 0], turns[surface, 1]
     a, b = (u * cos - v * sin) * frequency, (u * sin + v * cos) * frequency
     if kind == TILES:
-        return 1.0 if (int(np.floor(a)) + int(np.floor(b))) % 2 == 0 else 0.0
+        return 1.0 if (int(math.floor(a)) + int(math.floor(b))) & 1 == 0 else 0.0
     if kind == BARS:
-        return 1.0 if a % 1.0 < parameter else 0.0
+        return 1.0 if _fraction(a) < parameter else 0.0
     if kind == PLANKS:
-        return 1.0 if a % 1.0 < 0.06 or (b * 0.3 + 0.37 * np.floor(a)) % 1.0 < 0.02 else 0.0
+        return 1.0 if _fraction(a) < 0.06 or _fraction(b * 0.3 + 0.37 * math.floor(a)) < 0.02 else 0.0
     if kind == BLOTCHES:
         return min(1.0, max(0.0, 0.5 + 3 * noise3(noise, a * 0.2, b * 0.2, parameter)[0]))
-    if kind == RAMP:
-        return (b * 0.2) % 1.0
-    return 0.0
+    return _fraction(b * 0.2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def _brightness(room, surface, u, v, noise):
+def _brightness(limits, patterns, lamps, corner, surface, u, v, noise):
     """Uneven dirt and light on a surface, lamp pools, darker corners, folds of curtains."""
-    p = room.patterns[surface, 2]
+    p = patterns[surface, 2]
     if surface == SKY:
         return 1 + 0.3 * noise2(noise, u * 3.1, v * 3.1 + p, 16, 0)
     light = 1 + 0.30 * noise2(noise, u * 0.09 + p, v * 0.09, 3 * surface, 0)
     light += 0.2 * noise2(noise, u * 0.71, v * 0.71 + p, 5 * surface, 1)
-    light += 0.15 * noise2(noise, u * 3.1, v * 3.1 + p, 16, 2)
-    if int(room.patterns[surface, 0]) == CURTAIN:
-        fold = room.patterns[surface, 1]
-        light += 0.35 * np.sin(6.28 * fold * (u + 0.25 * noise2(noise, u * 0.4, v * 0.05, 7, 1)))
+    light += 0.12 * noise2(noise, u * 3.1, v * 3.1 + p, 16, 2)
+    if int(patterns[surface, 0]) == CURTAIN:
+        fold = patterns[surface, 1]
+        light += 0.35 * math.sin(6.28 * fold * (u + 0.25 * noise2(noise, u * 0.4, v * 0.05, 7, 1)))
         light += 0.8 * noise2(noise, u * fold * 0.3, v * 0.03, 9, 2)
-    for k in range(len(room.lamps)):
-        if int(room.lamps[k, 0]) == surface:
-            d2 = ((u - room.lamps[k, 1]) ** 2 + (v - room.lamps[k, 2]) ** 2) / room.lamps[k, 3] ** 2
-            light += room.lamps[k, 4] / (1 + d2 * d2)
-    if room.corner > 0:
-        edge = v if surface >= WALL_X0 else min(
-            min(u - room.limits[0], room.limits[1] - u), min(v - room.limits[2], room.limits[3] - v)
-        )
-        light *= 1 - room.corner * np.exp(-max(edge, 0.0) * 4)
+    for k in range(len(lamps)):
+        if int(lamps[k, 0]) == surface:
+            du, dv, radius = u - lamps[k, 1], v - lamps[k, 2], lamps[k, 3]
+            d2 = (du * du + dv * dv) / (radius * radius)
+            light += lamps[k, 4] / (1 + d2 * d2)
+    if corner > 0:
+        edge = v
+        if surface < WALL_X0:
+            edge = min(min(u - limits[0], limits[1] - u), min(v - limits[2], limits[3] - v))
+        if edge < 1.5:
+            light *= 1 - corner * math.exp(-max(edge, 0.0) * 4)
     return max(light, 0.02)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def _paint(room, R, c, focal, cx, cy, noise, covered, out):
+def _colour(patterns, turns, colours, patches, picture, surface, u, v, noise):
+    """Paint of a surface: its pattern, then the last patch that covers the point."""
+    n = picture.shape[0]
+    for q in range(len(patches) - 1, -1, -1):
+        if patches[q, 1] < u < patches[q, 2] and patches[q, 3] < v < patches[q, 4]:
+            if int(patches[q, 0]) != surface:
+                continue
+            if patches[q, 8] < 0:
+                return patches[q, 5], patches[q, 6], patches[q, 7]
+            across = (u - patches[q, 1]) / (patches[q, 2] - patches[q, 1])
+            down = (patches[q, 4] - v) / (patches[q, 4] - patches[q, 3])
+            j, i = int(down * (n - 1)), int(across * (n - 1))
+            return picture[j, i, 0], picture[j, i, 1], picture[j, i, 2]
+    if int(patterns[surface, 0]) == PICTURE:
+        f = patterns[surface, 1] * 0.3
+        j, i = int(_fraction(-v * f) * n), int(_fraction(u * f) * n)
+        return picture[j, i, 0], picture[j, i, 1], picture[j, i, 2]
+    k = _texture_share(patterns, turns, surface, u, v, noise)
+    return (
+        colours[surface, 0, 0] * (1 - k) + colours[surface, 1, 0] * k,
+        colours[surface, 0, 1] * (1 - k) + colours[surface, 1, 1] * k,
+        colours[surface, 0, 2] * (1 - k) + colours[surface, 1, 2] * k,
+    )
+
+
+@kernel
+@no_type_check
+def _paint(limits, indoor, ridge, patterns, colours, patches, lamps, turns, picture, corner, R, c, focal, cx, cy, noise, covered, out):
     height, width = covered.shape
-    n = room.picture.shape[0]
     for j in range(height):
         y = (j - cy) / focal
         for i in range(width):
@@ -289,33 +330,18 @@ def _paint(room, R, c, focal, cx, cy, noise, covered, out):
             d0 = R[0, 0] * x + R[1, 0] * y + R[2, 0]
             d1 = R[0, 1] * x + R[1, 1] * y + R[2, 1]
             d2 = R[0, 2] * x + R[1, 2] * y + R[2, 2]
-            t, surface = _hit(room, c, d0, d1, d2)
+            t, surface = _hit(limits, indoor, c, d0, d1, d2)
             px, py, pz = c[0] + t * d0, c[1] + t * d1, c[2] + t * d2
-            if not room.indoor and surface >= WALL_X0 and pz > 0:
-                if pz > room.ridge * (1 + 1.2 * noise3(noise, px * 0.02, py * 0.02, 0.3)[0]):
+            if not indoor and surface >= WALL_X0 and pz > 0:
+                if pz > ridge * (1 + 1.2 * noise3(noise, px * 0.02, py * 0.02, 0.3)[0]):
                     surface = SKY
+            u, v = px, py
             if surface == SKY:
                 u, v = d0 * 3, d2 * 3
             elif surface == WALL_X0 or surface == WALL_X1:
                 u, v = py, pz
             elif surface == WALL_Y0 or surface == WALL_Y1:
-                u, v = px, pz
-            else:
-                u, v = px, py
-            k = _texture_share(room.patterns[surface], u, v, noise)
-            a, b = room.colours[surface, 0], room.colours[surface, 1]
-            r, g, bl = a[0] * (1 - k) + b[0] * k, a[1] * (1 - k) + b[1] * k, a[2] * (1 - k) + b[2] * k
-            if int(room.patterns[surface, 0]) == PICTURE:
-                f = room.patterns[surface, 1] * 0.3
-                texel = room.picture[int(-v * f * n) % n, int(u * f * n) % n]
-                r, g, bl = texel[0], texel[1], texel[2]
-            for q in range(len(room.patches)):
-                p = room.patches[q]
-                if int(p[0]) == surface and p[1] < u < p[2] and p[3] < v < p[4]:
-                    r, g, bl = p[5], p[6], p[7]
-                    if p[8] >= 0:
-                        pv, pu = (p[4] - v) / (p[4] - p[3]), (u - p[1]) / (p[2] - p[1])
-                        texel = room.picture[int(pv * (n - 1)), int(pu * (n - 1))]
-                        r, g, bl = texel[0], texel[1], texel[2]
-            light = _brightness(room, surface, u, v, noise)
-            out[j, i, 0], out[j, i, 1], out[j, i, 2] = r * light, g * light, bl * light
+                v = pz
+            light = _brightness(limits, patterns, lamps, corner, surface, u, v, noise)
+            r, g, b = _colour(patterns, turns, colours, patches, picture, surface, u, v, noise)
+            out[j, i, 0], out[j, i, 1], out[j, i, 2] = r * light, g * light, b * light

@@ -16,6 +16,7 @@ from metricpose.synthetic.materials import cloth_colour
 from metricpose.synthetic.person import Cast, Person, make_person
 from metricpose.synthetic.pictures import Pictures, photo_behind, sample_fabric
 from metricpose.synthetic.props import Prop, clutter, held_object, seat_under
+from metricpose.synthetic.raster import bounds
 from metricpose.synthetic.render import Assembly, Drawing, assemble, coverage, draw, make_looks, paint
 from metricpose.synthetic.sensor import develop, sample_development
 from metricpose.synthetic.visibility import hidden_by_others, joint_visibility
@@ -48,7 +49,7 @@ def try_scene(rng: np.random.Generator, stage: Stage) -> dict[str, Any] | None:
     kind = _background_kind(rng, stage)
     person = make_person(rng, stage.cast, tight=kind == "studio" and rng.random() < 0.6)
     body = person.parts[0].vertices
-    low, high = body.min(0).astype(np.float64), body.max(0).astype(np.float64)
+    low, high = bounds(body)
     full = sample_view(rng, low, high, kind == "studio")
     view = crop_around(rng, full, body, stage.size)
     people, props, own = _company(rng, stage, person, view, low, high)
@@ -233,6 +234,6 @@ def _ground_shadow(
 
 def _box(person: Person, view: View) -> np.ndarray:
     """Box around the whole person (not what they hold), pixels."""
-    pixels = np.concatenate([view.project(part.vertices.astype(np.float64)) for part in person.parts])
-    low, high = pixels.min(0), pixels.max(0)
+    ends = [view.bounds(part.vertices) for part in person.parts]
+    low, high = np.min([low for low, _ in ends], 0), np.max([high for _, high in ends], 0)
     return np.concatenate([low, high - low])

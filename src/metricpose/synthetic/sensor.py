@@ -8,7 +8,8 @@ from typing import NamedTuple, no_type_check
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
-from numba import njit
+
+from metricpose.synthetic.kernel import kernel
 
 _TABLE = 4096
 
@@ -83,7 +84,7 @@ def _noise_field() -> Float32[np.ndarray, "n n"]:
     return (rng.standard_normal((side, side)) + 0.5 * coarse).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _blend(foreground, covered, background, gains, curve, image, front):
     last = len(curve) - 1
@@ -104,7 +105,7 @@ def _blend(foreground, covered, background, gains, curve, image, front):
                 image[j, i, c] = value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _add_noise(image, field, strength, out):
     for j in range(image.shape[0]):

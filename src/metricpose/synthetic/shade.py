@@ -6,11 +6,12 @@ weak rim. Pixels inside a surface shade two of their samples, pixels on an edge 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, no_type_check
 
 import numpy as np
-from numba import njit
 
+from metricpose.synthetic.kernel import kernel
 from metricpose.synthetic.lighting import direct_light
 from metricpose.synthetic.materials import (
     BLOTCHES,
@@ -76,25 +77,30 @@ class Looks(NamedTuple):
     noise: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _mix(values, a, b, c, w0, w1, w2, k):
     return w0 * values[a, k] + w1 * values[b, k] + w2 * values[c, k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def _second_share(m, x, y, z, arm, part, noise, offset):
+def _fraction(x):
+    return x - math.floor(x)
+
+
+@kernel
+@no_type_check
+def _second_share(kind, frequency, parameter, x, y, z, arm, part, noise, offset):
     """Share of the second colour at a template point."""
-    kind, frequency, parameter = int(m[PATTERN]), m[FREQUENCY], m[PARAMETER]
     along = arm * 0.28 if part < -0.5 else z
     if kind == RINGS:
-        return 1.0 if (along * frequency) % 1.0 < parameter else 0.0
+        return 1.0 if _fraction(along * frequency) < parameter else 0.0
     if kind == STRIPES:
-        return 1.0 if ((x + 0.6 * y) * frequency) % 1.0 < parameter else 0.0
+        return 1.0 if _fraction((x + 0.6 * y) * frequency) < parameter else 0.0
     if kind == CHECKS:
-        rings = 0.5 if (along * frequency) % 1.0 < parameter else 0.0
-        return rings + (0.5 if (x * frequency) % 1.0 < parameter else 0.0)
+        rings = 0.5 if _fraction(along * frequency) < parameter else 0.0
+        return rings + (0.5 if _fraction(x * frequency) < parameter else 0.0)
     if kind == BLOTCHES:
         f = frequency * 0.12
         return min(1.0, max(0.0, (noise3(noise, x * f + offset, y * f, z * f)[0] - parameter + 0.5) * 6))
@@ -103,41 +109,41 @@ def _second_share(m, x, y, z, arm, part, noise, offset):
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
-def _pattern(m, colour, x, y, z, arm, part, looks, group):
+def _pattern(row, colour, x, y, z, arm, part, looks, group):
     """Base colour of a material with its pattern."""
-    kind, size = int(m[PATTERN]), m[PARAMETER]
-    fabrics, offset = looks.fabrics, looks.offsets[group]
+    m, fabrics, offset = looks.materials, looks.fabrics, looks.offsets[group]
+    kind, frequency, size = int(m[row, PATTERN]), m[row, FREQUENCY], m[row, PARAMETER]
     if kind == FABRIC:
-        f = m[FREQUENCY] * 0.12
+        f = frequency * 0.12
         across = arm * 0.28 if part < -0.5 else x + 0.6 * y
-        u, v = int((across * f + offset) * FABRIC_SIDE) % FABRIC_SIDE, int((offset - z * f) * FABRIC_SIDE) % FABRIC_SIDE
+        u, v = int(_fraction(across * f + offset) * FABRIC_SIDE), int(_fraction(offset - z * f) * FABRIC_SIDE)
         return fabrics[group, v, u, 0], fabrics[group, v, u, 1], fabrics[group, v, u, 2]
     if kind == PRINT:
         if abs(x) < size and 0.22 < z < 0.44 and y < -0.02:
             u, v = int((x / size * 0.5 + 0.5) * (FABRIC_SIDE - 1)), int((0.44 - z) / 0.22 * (FABRIC_SIDE - 1))
             return fabrics[group, v, u, 0], fabrics[group, v, u, 1], fabrics[group, v, u, 2]
         return colour
-    t = _second_share(m, x, y, z, arm, part, looks.noise, offset)
+    t = _second_share(kind, frequency, size, x, y, z, arm, part, looks.noise, offset)
     return (
-        colour[0] * (1 - t) + m[RED2] * t,
-        colour[1] * (1 - t) + m[RED2 + 1] * t,
-        colour[2] * (1 - t) + m[RED2 + 2] * t,
+        colour[0] * (1 - t) + m[row, RED2] * t,
+        colour[1] * (1 - t) + m[row, RED2 + 1] * t,
+        colour[2] * (1 - t) + m[row, RED2 + 2] * t,
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _texel(looks, index, u, v):
     """Linear colour of a texture at u, v in 0..1."""
     side = looks.textures.shape[1]
     i, j = min(max(int(u * side), 0), side - 1), min(max(int(v * side), 0), side - 1)
-    texel = looks.textures[index, j, i]
-    return looks.to_linear[texel[0]], looks.to_linear[texel[1]], looks.to_linear[texel[2]]
+    t, table = looks.textures, looks.to_linear
+    return table[t[index, j, i, 0]], table[t[index, j, i, 1]], table[t[index, j, i, 2]]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
     """Linear colour of face f at sample (x, y); open_sky is 1 minus the ambient occlusion."""
@@ -150,31 +156,31 @@ def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
     nx, ny, nz = _mix(no, a, b, c, w0, w1, w2, 0), _mix(no, a, b, c, w0, w1, w2, 1), _mix(no, a, b, c, w0, w1, w2, 2)
     group, row = geometry.groups[f], geometry.rows[f]
     if row < 0:
-        row = -1 - row + region(tx, ty, tz, arm, part, looks.cuts[group])
-    m = looks.materials[row]
+        row = -1 - row + region(tx, ty, tz, arm, part, looks.cuts, group)
+    m = looks.materials
     vx, vy, vz = camera[0] - px, camera[1] - py, camera[2] - pz
-    scale = 1.0 / np.sqrt(vx * vx + vy * vy + vz * vz)
+    scale = 1.0 / math.sqrt(vx * vx + vy * vy + vz * vz)
     vx, vy, vz = vx * scale, vy * scale, vz * scale
-    if m[TWO_SIDED] > 0 and nx * vx + ny * vy + nz * vz < 0:
+    if m[row, TWO_SIDED] > 0 and nx * vx + ny * vy + nz * vz < 0:
         nx, ny, nz = -nx, -ny, -nz
     # --- colour
-    red, green, blue, shade = m[RED], m[RED + 1], m[BLUE], 1.0
-    if m[TEXTURE] >= 0:
+    red, green, blue, shade = m[row, RED], m[row, RED + 1], m[row, BLUE], 1.0
+    if m[row, TEXTURE] >= 0:
         u, v = _mix(at, a, b, c, w0, w1, w2, 5), _mix(at, a, b, c, w0, w1, w2, 6)
-        t0, t1, t2 = _texel(looks, int(m[TEXTURE]), u, v)
-        if m[RECOLOUR] > 0:
-            shade = min(2.5, (0.3 * t0 + 0.59 * t1 + 0.11 * t2) * m[INVERSE_LUMINANCE])
+        t0, t1, t2 = _texel(looks, int(m[row, TEXTURE]), u, v)
+        if m[row, RECOLOUR] > 0:
+            shade = min(2.5, (0.3 * t0 + 0.59 * t1 + 0.11 * t2) * m[row, INVERSE_LUMINANCE])
         else:
             red, green, blue = red * t0, green * t1, blue * t2
-    if m[PATTERN] > 0:
-        red, green, blue = _pattern(m, (red, green, blue), tx, ty, tz, arm, part, looks, group)
+    if m[row, PATTERN] > 0:
+        red, green, blue = _pattern(row, (red, green, blue), tx, ty, tz, arm, part, looks, group)
     # --- folds: bump the normal and darken the creases
-    if m[FOLD] > 0:
-        k, o = m[FOLD_FREQUENCY], looks.offsets[group]
+    if m[row, FOLD] > 0:
+        k, o = m[row, FOLD_FREQUENCY], looks.offsets[group]
         f0, f1, f2 = noise3(looks.noise, tx * k + o, ty * k + o * 1.3, tz * k * 0.6)
-        nx, ny, nz = nx + m[FOLD] * f0, ny + m[FOLD] * f1, nz + m[FOLD] * f2
-        shade *= 1 + 0.4 * m[FOLD] * f1
-    scale = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
+        nx, ny, nz = nx + m[row, FOLD] * f0, ny + m[row, FOLD] * f1, nz + m[row, FOLD] * f2
+        shade *= 1 + 0.4 * m[row, FOLD] * f1
+    scale = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
     nx, ny, nz = nx * scale, ny * scale, nz * scale
     # --- light
     up, direct = 0.5 + 0.5 * nz, direct_light(light, px, py, pz, nx, ny, nz)
@@ -183,8 +189,8 @@ def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
     gloss = 0.0
     if direct > 0:
         hx, hy, hz = vx + light.axes[2, 0], vy + light.axes[2, 1], vz + light.axes[2, 2]
-        half = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
-        gloss = m[GLOSS] * max(0.0, half) ** 24
+        half = (nx * hx + ny * hy + nz * hz) / math.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+        gloss = m[row, GLOSS] * max(0.0, half) ** 24
     rim = 1 - max(0.0, nx * vx + ny * vy + nz * vz)
     rim = 0.10 * rim * rim * rim * open_sky
     l0 = (light.ground[0] * (1 - up) + light.sky[0] * up + light.fill[0] * fill) * open_sky + light.sun[0] * direct
@@ -197,7 +203,7 @@ def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def shade(depth, triangle, supersample, geometry, points, looks, light, camera, occlusion, colour, coverage):
     """Fill colour (h, w, 3), the mean linear colour of covered samples, where coverage (h, w) uint8 is above 0.
@@ -228,7 +234,7 @@ def shade(depth, triangle, supersample, geometry, points, looks, light, camera, 
             colour[j, i, 0], colour[j, i, 1], colour[j, i, 2] = r / count, g / count, b / count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def cover(triangle, supersample, groups, own, total, main):
     """Coverage 0..255 by anything, and by the groups for which own[group] is true."""

@@ -10,9 +10,9 @@ from typing import Any, no_type_check
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
-from numba import njit
 
 from metricpose.synthetic.body import Body, SkinnedMesh
+from metricpose.synthetic.kernel import kernel
 
 TEXTURE_SIDE = 512
 _HELD_OUT_SHARE = 0.15
@@ -179,7 +179,7 @@ def _component_luminance(image: np.ndarray, attributes: np.ndarray, faces: np.nd
     return np.array([max(0.02, value[component == c].mean()) for c in range(component.max() + 1)])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 @no_type_check
 def _fit(vertices, corners, weights, offsets, scale, out):
     for i in range(len(corners)):
