@@ -20,6 +20,9 @@ from metricpose.errors import DataError
 
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = UInt8[np.ndarray, "h w"]
+Photo = UInt8[np.ndarray, "_ _ 3"]
+Cutout = tuple[Photo, UInt8[np.ndarray, "_ _"]]
+"""Of any size each, unlike Image and Mask, which share one size in a call."""
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
@@ -53,11 +56,11 @@ class CompositingConfig(BaseModel):
 class Bank:
     """What can be pasted: photographs, and cut-outs (image, alpha) of people. Both may be empty."""
 
-    photos: list[Image] = field(default_factory=list)
-    cutouts: list[tuple[Image, Mask]] = field(default_factory=list)
+    photos: list[Photo] = field(default_factory=list)
+    cutouts: list[Cutout] = field(default_factory=list)
 
 
-def read_photos(folder: str | Path, side: int = 384) -> list[Image]:
+def read_photos(folder: str | Path, side: int = 384) -> list[Photo]:
     """All photographs of a folder, sorted by name, shrunk so that the shorter side is at most `side` pixels.
 
     Raises:
@@ -137,7 +140,7 @@ def paste_objects(image: Image, config: CompositingConfig, bank: Bank, rng: np.r
     return out
 
 
-def draw_object(bank: Bank, rng: np.random.Generator) -> tuple[Image, Mask]:
+def draw_object(bank: Bank, rng: np.random.Generator) -> Cutout:
     """A cut-out person (half of the time where there are any), or a shape filled with a photograph or texture."""
     if bank.cutouts and rng.random() < 0.5:
         return bank.cutouts[rng.integers(len(bank.cutouts))]

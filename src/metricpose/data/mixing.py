@@ -8,6 +8,7 @@ exactly the same data.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -60,7 +61,7 @@ class Stream:
         InputError: a source with a share is empty.
     """
 
-    def __init__(self, seed: int, counts: tuple[int, ...], phases: list[list[Phase]]) -> None:
+    def __init__(self, seed: int, counts: tuple[int, ...], phases: Sequence[Sequence[Sequence[int]]]) -> None:
         self.seed, self.counts = seed, counts
         self.phases = [[Phase(*p) for p in source] for source in phases]
         for number, (count, history) in enumerate(zip(counts, self.phases, strict=True)):

@@ -34,7 +34,7 @@ class Progress(NamedTuple):
     """
 
     step: int
-    phases: list[list[tuple[int, int]]]
+    phases: list[list[list[int]]]
     settings: dict[str, Any]
 
 

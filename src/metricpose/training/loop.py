@@ -105,7 +105,7 @@ def _prepare(model: nn.Module, data: TrainingData, config: TrainingConfig, place
     if state.exists():
         progress = load_state(state, run.model, run.average.model, run.optimizer)
         _check_same(progress.settings, config, state)
-        run.step, run.stream = progress.step, Stream(config.seed, data.counts, progress.phases)  # type: ignore[arg-type]
+        run.step, run.stream = progress.step, Stream(config.seed, data.counts, progress.phases)
         short = [n for n, h in zip(lengths, run.stream.phases) if n < h[-1].length]
         if short:
             raise DataError(f"{state}: a data source has {short[0]} records now, fewer than when the run was saved")
@@ -232,8 +232,8 @@ def _saver(
         run.saved = time.monotonic()
         if not enabled:
             return
-        phases = [[tuple(p) for p in history] for history in run.stream.phases]
-        progress = Progress(run.step, phases, config.model_dump(mode="json"))  # type: ignore[arg-type]
+        phases = [[list(phase) for phase in history] for history in run.stream.phases]
+        progress = Progress(run.step, phases, config.model_dump(mode="json"))
         save_state(folder / "state.safetensors", progress, run.model, run.average.model, run.optimizer)
         known = {**facts, "step": run.step, "steps": config.steps, "samples": run.step * config.batch_size}
         save_model(folder / "model.safetensors", run.average.model, name, facts=known)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from metricpose.data.mixing import Phase, Stream, batch_counts
+from metricpose.errors import InputError
+
+
+def stream(counts=(3, 2), lengths=(7, 5), seed=1):
+    return Stream(seed, counts, [[Phase(0, n)] for n in lengths])
+
+
+def draws(stream_, steps, **place):
+    return [d for s in steps for d in stream_.batch(s, **place)]
+
+
+@pytest.mark.parametrize(
+    ("size", "shares", "counts"),
+    [
+        (32, [1.0], (32,)),
+        (32, [3.0, 1.0], (24, 8)),
+        (10, [1.0, 1.0, 1.0], (4, 3, 3)),
+        (8, [100.0, 1.0, 0.0], (7, 1, 0)),
+        (3, [1.0, 50.0, 1.0], (1, 1, 1)),
+    ],
+)
+def test_batch_counts(size, shares, counts):
+    assert batch_counts(size, shares) == counts
+
+
+@pytest.mark.parametrize("shares", [[], [0.0], [1.0, -1.0]])
+def test_useless_shares_are_refused(shares):
+    with pytest.raises(InputError, match="shares"):
+        batch_counts(4, shares)
+
+
+def test_more_sources_than_places_are_refused():
+    with pytest.raises(InputError, match="cannot hold"):
+        batch_counts(2, [1.0, 1.0, 1.0])
+
+
+def test_each_batch_has_the_shares_and_each_epoch_all_records_once():
+    stream_ = stream()
+    for step in range(4):
+        assert [d.source for d in stream_.batch(step)] == [0, 0, 0, 1, 1]
+    first = [d.index for d in draws(stream_, range(7)) if d.source == 0]  # 21 draws = 3 epochs of 7
+    for epoch in range(3):
+        assert sorted(first[7 * epoch : 7 * epoch + 7]) == list(range(7))
+    assert first[:7] != first[7:14]
+
+
+def test_the_stream_is_a_function_of_seed_and_step():
+    assert stream().batch(5) == stream().batch(5)
+    assert stream().batch(5) != stream(seed=2).batch(5)
+    seeds = [d.seed for d in draws(stream(), range(20))]
+    assert max(Counter(seeds).values()) == 1
+
+
+def test_ranks_share_the_batch_of_one_process():
+    whole = stream().batch(3)
+    parts = [stream().batch(3, rank=r, world=2) for r in range(2)]
+    assert [len(p) for p in parts] == [3, 2]
+    assert sorted(parts[0] + parts[1]) == sorted(whole)
+
+
+def test_growth_changes_only_what_follows_and_is_remembered():
+    old, new = stream(), stream()
+    new.grow(4, [20, 5])
+    assert draws(old, range(4)) == draws(new, range(4))
+    later = {d.index for d in draws(new, range(4, 4 + 7)) if d.source == 0}
+    assert later == {d.index for d in draws(new, range(4, 11)) if d.source == 0}
+    assert max(later) > 6
+    assert len(later) == 20  # 21 draws of 20 records
+    restored = Stream(1, (3, 2), [[tuple(p) for p in h] for h in new.phases])
+    assert draws(restored, range(12)) == draws(new, range(12))
+    new.grow(6, [20, 5])
+    new.grow(8, [10, 5])
+    assert len(new.phases[0]) == 2
+
+
+def test_endless_sources_are_taken_in_order():
+    endless = stream(counts=(2,), lengths=(1 << 31,))
+    assert [d.index for d in draws(endless, range(3))] == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_empty_source_is_refused():
+    with pytest.raises(InputError, match="no records"):
+        stream(lengths=(0, 5))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from people import person
+from safetensors import safe_open
+
+from metricpose.data.shards import Shard, ShardFolder, render_shards, shard_path, write_shard
+from metricpose.errors import DataError
+from metricpose.geometry.camera import Camera
+
+
+def render(index):
+    return person(index, size=(60 + index % 3, 50))
+
+
+def make_renderer():
+    return render
+
+
+class Failing:
+    """A renderer that must not be called."""
+
+    def __call__(self):
+        raise AssertionError("rendered again")
+
+
+def test_records_come_back(tmp_path):
+    lens = np.array([0.1, -0.05, 0.001, 0.002, 0.01])
+    first = person(0)
+    turned = Camera(first.camera.K, first.camera.size, lens, np.diag([-1.0, -1, 1]), np.array([5.0, 6, 7]))
+    records = [replace(first, camera=turned, abs_valid=False), person(1, size=(80, 90), alpha=False)]
+    path = tmp_path / "a" / "shard-000000.safetensors"
+    write_shard(path, records, facts={"generator": "by hand"})
+    shard = Shard(path)
+    assert len(shard) == 2
+    assert shard.metadata["generator"] == "by hand"
+    for wanted, got in zip(records, (shard[0], shard[1])):
+        assert np.abs(got.image.astype(int) - wanted.image).mean() < 2
+        assert got.image.shape == wanted.image.shape
+        assert got.joints_mm == pytest.approx(wanted.joints_mm, abs=1e-3)
+        assert got.joints_px == pytest.approx(wanted.joints_px, abs=1e-4)
+        assert got.box_xywh.tolist() == wanted.box_xywh.tolist()
+        assert got.visibility.tolist() == wanted.visibility.tolist()
+        assert (got.skeleton, got.abs_valid) == (wanted.skeleton, wanted.abs_valid)
+        assert got.camera.size == wanted.camera.size
+        for name in ("K", "R", "t"):
+            assert (getattr(got.camera, name) == getattr(wanted.camera, name)).all()
+        assert got.info == {"number": wanted.info["number"], "height_mm": 1700.5, "pose": "made up"}
+    assert shard[0].camera.project(np.array([[1.0, 2, 900]])) == pytest.approx(turned.project(np.array([[1.0, 2, 900]])))
+    assert shard[1].alpha is None
+    assert np.abs(shard[0].alpha.astype(int) - first.alpha).mean() < 3
+
+
+def test_missing_labels_stay_nan(tmp_path):
+    record = person(0)
+    record = replace(record, joints_mm=np.full_like(record.joints_mm, np.nan))
+    write_shard(shard_path(tmp_path, 0), [record])
+    assert np.isnan(ShardFolder(tmp_path)[0].joints_mm).all()
+
+
+def test_mixed_skeletons_are_refused(tmp_path):
+    with pytest.raises(DataError, match="one skeleton"):
+        write_shard(tmp_path / "x.safetensors", [person(0), person(1, skeleton="h36m_17")])
+
+
+def test_a_folder_grows_and_keeps_its_indices(tmp_path):
+    with pytest.raises(DataError, match="shard-000000"):
+        ShardFolder(tmp_path)
+    write_shard(shard_path(tmp_path, 0), [person(i) for i in range(3)])
+    folder = ShardFolder(tmp_path)
+    write_shard(shard_path(tmp_path, 2), [person(9)])  # not yet: number 1 is missing
+    assert folder.refresh() == 3
+    write_shard(shard_path(tmp_path, 1), [person(i) for i in (5, 6)])
+    assert folder.refresh() == 6
+    assert [folder[i].info["number"] for i in range(6)] == [0, 1, 2, 5, 6, 9]
+    for index in (-1, 6):
+        with pytest.raises(IndexError):
+            folder[index]
+
+
+def test_truncated_foreign_and_damaged_files_are_reported(tmp_path):
+    path = shard_path(tmp_path, 0)
+    write_shard(path, [person(0)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        ShardFolder(tmp_path)
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="truncated"):
+        ShardFolder(tmp_path)
+    with safe_open_bytes(whole) as start:
+        broken = bytearray(whole)
+        broken[start + 40] ^= 255
+    path.write_bytes(bytes(broken))
+    with pytest.raises(DataError, match="checksum"):
+        ShardFolder(tmp_path)[0]
+
+
+class safe_open_bytes:  # noqa: N801 (reads as a function)
+    """Offset in the file at which the tensor `bytes` starts."""
+
+    def __init__(self, data):
+        length = int.from_bytes(data[:8], "little")
+        self.start = 8 + length + json.loads(data[8 : 8 + length])["bytes"]["data_offsets"][0]
+
+    def __enter__(self):
+        return self.start
+
+    def __exit__(self, *error):
+        return None
+
+
+def test_other_safetensors_files_are_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.zeros(3)}, tmp_path / "shard-000000.safetensors")
+    with pytest.raises(DataError, match="metricpose-shard-1"):
+        ShardFolder(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_rendering_is_by_index_and_resumable(tmp_path, workers):
+    seen = []
+    made = render_shards(
+        make_renderer, tmp_path, 5, per_shard=2, workers=workers, start=10, progress=lambda *a: seen.append(a)
+    )
+    assert made == 6
+    assert sorted(seen) == [(2, 6), (4, 6), (6, 6)]
+    folder = ShardFolder(tmp_path)
+    assert [folder[i].info["number"] for i in range(6)] == [10, 11, 12, 13, 14, 15]
+    assert render_shards(Failing(), tmp_path, 6, per_shard=2, workers=0, start=10) == 0
+    before = shard_path(tmp_path, 0).read_bytes()
+    shard_path(tmp_path, 1).unlink()
+    assert render_shards(make_renderer, tmp_path, 6, per_shard=2, workers=0, start=10) == 2
+    assert shard_path(tmp_path, 0).read_bytes() == before
+    assert [r.info["number"] for r in map(ShardFolder(tmp_path).__getitem__, range(6))] == [10, 11, 12, 13, 14, 15]
+
+
+def test_the_file_is_plain_safetensors(tmp_path):
+    write_shard(shard_path(tmp_path, 0), [person(0)])
+    with safe_open(shard_path(tmp_path, 0), framework="np") as file:
+        assert file.metadata()["skeleton"] == "metricpose_25"
+        assert file.get_tensor("joints_mm").shape == (1, 25, 3)
