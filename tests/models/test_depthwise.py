@@ -74,3 +74,11 @@ def test_the_ordinary_convolution_is_kept_where_it_is_fast():
     assert has_slow_gradient(x, 1, 2)
     with torch.no_grad():
         assert not has_slow_gradient(x, 1, 2)
+
+
+def test_a_traced_network_holds_the_ordinary_convolution(monkeypatch):
+    # Shape annotations cannot be checked while tracing, so only the switch is tested here.
+    x = torch.zeros(1, 4, 8, 8)
+    assert has_slow_gradient(x, 1, 2)
+    monkeypatch.setattr(torch.jit, "is_tracing", lambda: True)
+    assert not has_slow_gradient(x, 1, 2)

@@ -25,9 +25,14 @@ _CHUNK_BYTES = 4 << 20
 
 
 def has_slow_gradient(x: Float[Tensor, "b c h w"], stride: int, dilation: int) -> bool:
-    """Whether the ordinary backward pass of this depthwise convolution would meet one of the slow kernels."""
+    """Whether the ordinary backward pass of this depthwise convolution would meet one of the slow kernels.
+
+    False while the network is traced: a graph without gradients must hold the ordinary convolution.
+    """
+    if x.device.type != "cpu" or not torch.is_grad_enabled() or torch.jit.is_tracing():
+        return False
     reduced = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-    return x.device.type == "cpu" and torch.is_grad_enabled() and (dilation > 1 or (stride > 1 and reduced))
+    return dilation > 1 or (stride > 1 and reduced)
 
 
 def depthwise_conv2d(
