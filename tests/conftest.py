@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from jaxtyping import install_import_hook
 
-install_import_hook("metricpose", "beartype.beartype").install()
+install_import_hook("metricpose", "beartype.beartype")
 
 import pytest
 import torch
