@@ -31,7 +31,7 @@ class ScheduleConfig(BaseModel):
         return rise * curves[self.kind]
 
 
-def metrabs(step: float, steps: int, *, first_phase: float = 0.92) -> float:
+def metrabs(step: int, steps: int, *, first_phase: float = 0.92) -> float:
     """1 -> 1/3 exponentially over the first 92 % of the run, then 1/30 -> 1/100 (MeTRo and MeTRAbs, published code)."""
     turn = first_phase * steps
     if step < turn:
@@ -39,14 +39,14 @@ def metrabs(step: float, steps: int, *, first_phase: float = 0.92) -> float:
     return 0.3 ** ((step - turn) / (steps - turn)) / 30
 
 
-def cosine(step: float, steps: int, final: float) -> float:
+def cosine(step: int, steps: int, final: float) -> float:
     """1 -> `final` along half a cosine."""
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
 
 
-def one_cycle(step: float, steps: int, *, rise: float = 0.3, start: float = 0.04, final: float = 4e-6) -> float:
+def one_cycle(step: int, steps: int, *, rise: float = 0.3, start: float = 0.04, final: float = 4e-6) -> float:
     """`start` -> 1 -> `final` along two half cosines (Smith and Topin 2017; MargiPose trains so)."""
-    top = rise * steps
+    top = round(rise * steps)
     if step < top:
         return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * step / top))
-    return cosine(step - top, max(1, round(steps - top)), final)
+    return cosine(step - top, max(1, steps - top), final)

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from metricpose.errors import CheckpointError, DataError
+from metricpose.training.checkpoint import read_progress
+from metricpose.training.distributed import Place
+from metricpose.training.loop import build_optimizer, train
+from metricpose.training.schedule import ScheduleConfig
+from metricpose.weights import load_model
+from training.small import data, digest, network, settings
+
+TESTS = Path(__file__).resolve().parents[1]
+PLACE = Place(0, 1, torch.device("cpu"))
+
+
+def environment():
+    path = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def command(out, *changes):
+    return [sys.executable, "-m", "training.small", str(out), *changes]
+
+
+def test_a_run_writes_all_its_files_and_learns(tmp_path):
+    found = train(network(), "metro", data(augmentation=None), settings(steps=30), tmp_path, facts={"recipe": "test"})
+    assert found["step"] == 30
+    lines = (tmp_path / "train.csv").read_text().splitlines()
+    assert len(lines) == 31
+    losses = [float(line.split(",")[1]) for line in lines[1:]]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    model, metadata = load_model(tmp_path / "model.safetensors")
+    assert metadata["facts"] == {"recipe": "test", "step": 30, "steps": 30, "samples": 120}
+    assert model.config == network().config
+    assert read_progress(tmp_path / "state.safetensors").step == 30
+
+
+def test_a_run_is_a_function_of_its_settings(tmp_path):
+    for name, changes in (("a", {}), ("b", {"log_every": 4, "checkpoint_every": 5}), ("c", {"seed": 1})):
+        train(network(), "metro", data(), settings(steps=3, **changes), tmp_path / name)
+    a, b, c = (digest(tmp_path / n / "state.safetensors") for n in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_stopping_and_going_on_changes_nothing(tmp_path):
+    train(network(), "metro", data(), settings(), tmp_path / "whole")
+    found = train(network(), "metro", data(), settings(max_minutes=1e-9), tmp_path / "parts")
+    assert found["step"] == 1
+    train(network(5), "metro", data(), settings(), tmp_path / "parts")
+    for name in ("state", "model"):
+        assert digest(tmp_path / "whole" / f"{name}.safetensors") == digest(tmp_path / "parts" / f"{name}.safetensors")
+    steps = [line.split(",")[0] for line in (tmp_path / "parts" / "train.csv").read_text().splitlines()[1:]]
+    assert steps == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_other_settings_do_not_resume(tmp_path):
+    train(network(), "metro", data(), settings(steps=2), tmp_path)
+    with pytest.raises(CheckpointError, match=r"lr 0\.001 -> 0\.5"):
+        train(network(), "metro", data(), settings(steps=2, lr=0.5), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole, "steps=8", "precision=bf16"), env=environment(), check=True, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command(killed, "steps=8", "precision=bf16", "workers=1"), env=environment(), stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (killed / "state.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    reached = read_progress(killed / "state.safetensors").step
+    assert 0 < reached < 8
+    subprocess.run(command(killed, "steps=8", "precision=bf16"), env=environment(), check=True, stdout=subprocess.DEVNULL)
+    for name in ("state", "model"):
+        assert digest(killed / f"{name}.safetensors") == digest(whole / f"{name}.safetensors")
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_leaves(tmp_path):
+    process = subprocess.Popen(
+        command(tmp_path, "steps=5000", "checkpoint_every=5000", "validate_every=0"),
+        env=environment(), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while "step" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert "start the same command again" in rest
+    assert 0 < read_progress(tmp_path / "state.safetensors").step < 5000
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    subprocess.run(command(one, "steps=4"), env=environment(), check=True, stdout=subprocess.DEVNULL)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run(
+        [*torchrun, "-m", *command(two, "steps=4")[2:]], env=environment(), check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def losses(folder):
+        return [float(line.split(",")[1]) for line in (folder / "train.csv").read_text().splitlines()[1:]]
+
+    assert losses(two) == pytest.approx(losses(one), rel=2e-4)
+
+
+class Broken(torch.nn.Module):
+    """A network whose loss is infinite from some step on."""
+
+    def __init__(self, good_steps):
+        super().__init__()
+        self.inner, self.good = network(), good_steps
+        self.config, self.skeleton = self.inner.config, self.inner.skeleton
+
+    def forward(self, images):
+        return self.inner(images)
+
+    def decode(self, output, K):
+        return self.inner.decode(output, K)
+
+    def loss(self, output, batch, step):
+        terms = self.inner.loss(output, batch, step)
+        return terms if step < self.good else {k: v * float("inf") for k, v in terms.items()}
+
+
+def test_steps_that_are_not_finite_are_left_out_and_then_reported(tmp_path):
+    constant = {"schedule": ScheduleConfig(kind="constant"), "decay": 0.0, "validate_every": 0}
+    with pytest.raises(DataError, match="not finite for 20 steps"):
+        train(Broken(2), "metro", data(), settings(steps=60, **constant), tmp_path / "bad")
+    train(Broken(2), "metro", data(), settings(steps=2, **constant), tmp_path / "good")
+    # The last checkpoint of the bad run still holds the weights after its second step.
+    weights = [load_weights(tmp_path / n / "state.safetensors") for n in ("bad", "good")]
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[1])
+
+
+def load_weights(path):
+    return {k: v for k, v in load_file(path).items() if k.startswith("model.")}
+
+
+def test_weight_decay_is_the_published_factor():
+    config = settings(steps=100, lr=0.01, decay=0.2, backbone_lr=0.5)
+    model = network()
+    optimizer = build_optimizer(model, config, PLACE)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.25 * config.lr * group["factor"]
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        share = 0.5 if name.startswith("backbone.") else 1.0
+        factor = 1 - 0.2 / 10 * 0.25 * share
+        assert torch.allclose(parameter, before[name] * factor, rtol=1e-6, atol=0), name
+
+
+def test_new_records_are_used_from_the_next_refresh_on(tmp_path):
+    growing = data()
+    growing.maker.sources[0].refresh = lambda: 40  # type: ignore[method-assign]
+    train(network(), "metro", growing, settings(steps=2, refresh_every=1), tmp_path)
+    assert read_progress(tmp_path / "state.safetensors").phases == [[[0, 12], [4, 40]]]

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from metricpose.training.schedule import ScheduleConfig, cosine, metrabs, one_cycle
+
+
+def test_metrabs_end_points_are_the_published_ones():
+    steps = 100_000_000
+    turn = 92_000_000
+    assert metrabs(0, steps) == 1
+    assert metrabs(turn - 1, steps) == pytest.approx(1 / 3)
+    assert metrabs(turn, steps) == pytest.approx(1 / 30)
+    assert metrabs(steps, steps) == pytest.approx(1 / 100)
+    assert metrabs(turn // 2, steps) == pytest.approx(3**-0.5)
+
+
+def test_cosine_and_one_cycle_end_points():
+    assert [cosine(s, 80, 0.1) for s in (0, 40, 80, 90)] == pytest.approx([1, 0.55, 0.1, 0.1])
+    assert [one_cycle(s, 100) for s in (0, 15, 30, 100)] == pytest.approx([0.04, 0.52, 1, 4e-6])
+
+
+def test_warm_up_rises_to_the_curve_and_one_cycle_needs_none():
+    config = ScheduleConfig(kind="constant", warmup=4)
+    assert [config.factor(s, 100) for s in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert ScheduleConfig(kind="one_cycle", warmup=50).factor(0, 100) == pytest.approx(0.04)
+    assert ScheduleConfig(kind="metrabs", warmup=2).factor(0, 100) == 0.5
+    assert ScheduleConfig(kind="cosine", final=0.2).factor(100, 100) == pytest.approx(0.2)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from people import People
+from torch import nn
+
+from metricpose.data.loading import fixed_batches, unpack
+from metricpose.skeleton import catalog
+from metricpose.training.validation import validate
+from metricpose.types import Pose
+
+NET = catalog.get("metricpose_25")
+
+
+class Oracle(nn.Module):
+    """Answers with the labels, moved."""
+
+    skeleton = NET
+
+    def __init__(self, batches, *, shift_mm=(0.0, 0.0, 0.0), hand_mm=0.0, absolute=True):
+        super().__init__()
+        self.answers = iter([unpack(b) for b in batches])
+        self.shift, self.hand, self.absolute = torch.tensor(shift_mm), hand_mm, absolute
+
+    def forward(self, images):
+        return next(self.answers)
+
+    def decode(self, output, K):
+        joints = output.joints_mm + self.shift
+        joints[:, NET.index("l_wrist"), 0] += self.hand
+        root = joints[:, NET.root : NET.root + 1]
+        return Pose(output.joints_px + 3.0, joints - root, joints if self.absolute else None)
+
+
+def batches():
+    return fixed_batches(People(5), range(5), 32, NET, 2)
+
+
+def measure(**options):
+    return validate(Oracle(batches(), **options), batches(), torch.device("cpu"), "fp32")
+
+
+def test_measures_have_their_closed_form():
+    found = measure(shift_mm=(3.0, 4.0, 12.0), hand_mm=50.0)
+    assert found["mpjpe_mm"] == pytest.approx(50 / 25, rel=1e-4)
+    hand = ((3 + 50) ** 2 + 4**2 + 12**2) ** 0.5
+    assert found["absolute_mm"] == pytest.approx((24 * 13 + hand) / 25, rel=1e-4)
+    assert found["px"] == pytest.approx(18**0.5, rel=1e-4)
+
+
+def test_methods_without_an_absolute_pose_have_no_absolute_error():
+    assert set(measure(absolute=False)) == {"mpjpe_mm", "px"}
+
+
+def test_masked_joints_do_not_count():
+    packed = batches()
+    for batch in packed:
+        batch["z_w"][:, NET.index("l_wrist")] = 0
+    oracle = Oracle(packed, hand_mm=500.0)
+    assert validate(oracle, packed, torch.device("cpu"), "fp32")["mpjpe_mm"] == pytest.approx(0, abs=1e-3)
+
+
+def test_nan_predictions_do_not_look_good():
+    oracle = Oracle(batches(), hand_mm=float("nan"))
+    assert not validate(oracle, batches(), torch.device("cpu"), "fp32")["mpjpe_mm"] < 1e9
