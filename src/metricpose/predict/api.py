@@ -27,6 +27,7 @@ from metricpose.skeleton.core import Skeleton
 from metricpose.types import People
 from metricpose.weights import DEFAULT, load_model
 
+_SCALE_OF = {"twofive": "size from mean bone lengths of the training set"}
 Fov = float | int | Literal["auto"] | None
 
 
@@ -90,8 +91,8 @@ class PoseModel:
 
         Args:
             image: a path, or an array (h, w, 3) RGB uint8; see `predict.images.as_photo` for what else is taken.
-            camera: intrinsics of the upright image, and extrinsics to get world coordinates. Without it: `fov_deg`, else
-                EXIF, else 55 degrees along the longer side.
+            camera: intrinsics of the upright image, and extrinsics to get world coordinates. Without it: `fov_deg`,
+                else EXIF, else 55 degrees along the longer side.
             fov_deg: field of view along the longer side in degrees, or 'auto' to estimate it from the people.
             boxes: (N, 4) left, top, width, height, or {"xyxy": ...}; everyone gets a pose, in this order.
             detector: finds the boxes instead. With neither, the model looks for one person by itself.
@@ -109,10 +110,8 @@ class PoseModel:
         catalog.conversion(self.skeleton, target)  # refuse before the work, not after it
         views = schedule(tta)
         photo = as_photo(image)
-        auto = fov_deg == "auto"
-        choice = choose_camera(photo, camera, None if auto else fov_deg)
-        if auto and camera is not None:
-            raise InputError("give either a camera or the field of view 'auto', not both")
+        auto = _is_auto(fov_deg, camera)
+        choice = choose_camera(photo, camera, None if isinstance(fov_deg, str) else fov_deg)
         found, source = self._boxes(photo, choice.camera, boxes, detector, options)
         if auto:
             choice = self._estimated_camera(photo, choice, found, options)
@@ -148,11 +147,7 @@ class PoseModel:
         first = self._estimate(photo, choice.camera, boxes, [View()], options)
         check = check_focal(first, boxes.xywh, choice.camera, options.up)
         if check is None or not check.determined:
-            why = (
-                "needs a model with two heads and a person in view"
-                if check is None
-                else "the people do not determine it"
-            )
+            why = "the people do not determine it" if check else "needs a two-headed model and a person in view"
             note = f"field of view 'auto': {why}; {choice.source} used instead"
             return CameraChoice(choice.camera, choice.origin, choice.source, (*choice.warnings, note))
         source = (
@@ -161,10 +156,10 @@ class PoseModel:
         return CameraChoice(camera_of_focal(photo.size, check.focal_px), ESTIMATED, source)
 
     def _scale(self, found: Estimates, choice: CameraChoice) -> str:
-        size = "size from the metric heatmaps"
-        if len(found.flags) and (found.flags == FROM_BOX).all():
-            return f"{size}; distance from the box's size; focal length: {choice.source}"
-        return f"{size}; distance from their agreement with the image; focal length: {choice.source}"
+        size = _SCALE_OF.get(self.metadata.get("model", ""), "size from the metric heatmaps")
+        from_box = len(found.flags) > 0 and bool((found.flags == FROM_BOX).all())
+        distance = "distance from the box's size" if from_box else "distance from size and image together"
+        return f"{size}; {distance}; focal length: {choice.source}"
 
     def _info(
         self,
@@ -177,7 +172,7 @@ class PoseModel:
     ) -> dict[str, Any]:
         if box_source == "self":
             notes = [*notes, "no boxes and no detector: the model looked for one person by itself"]
-        info = {
+        info: dict[str, Any] = {
             "image": str(photo.path) if photo.path else None,
             "model": {key: self.metadata[key] for key in ("model", "sha256", "skeleton") if key in self.metadata},
             "box_source": box_source,
@@ -209,6 +204,16 @@ def load(
     """
     model, metadata = load_model(os.fspath(name_or_path) if name_or_path is not None else DEFAULT, offline=offline)
     return PoseModel(CropNetwork(model, _device(device)), metadata)
+
+
+def _is_auto(fov_deg: Fov, camera: Camera | None) -> bool:
+    if not isinstance(fov_deg, str):
+        return False
+    if fov_deg != "auto":
+        raise InputError(f"field of view: expected degrees or 'auto', got '{fov_deg}'")
+    if camera is not None:
+        raise InputError("give either a camera or the field of view 'auto', not both")
+    return True
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ _GREY = 114
 _STRIDES = (8, 16, 32)
 
 
+@runtime_checkable
 class Detector(Protocol):
     """Anything that finds people; `name` goes into the results.
 

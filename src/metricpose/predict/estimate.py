@@ -133,13 +133,5 @@ def _to_image(px: Float[np.ndarray, "n j 2"], crops: list[Camera], camera: Camer
 
 
 def _nobody(views: int, joints: int) -> Estimates:
-    empty = np.zeros
-    return Estimates(
-        empty((0, joints, 3)),
-        empty((0, joints, 3, 3)),
-        empty(0, np.int64),
-        empty((0, views, joints, 3)),
-        [],
-        None,
-        None,
-    )
+    covariance, flags = np.zeros((0, joints, 3, 3)), np.zeros(0, np.int64)
+    return Estimates(np.zeros((0, joints, 3)), covariance, flags, np.zeros((0, views, joints, 3)), [], None, None)

@@ -37,7 +37,7 @@ class CropPoses(NamedTuple):
     @staticmethod
     def concatenate(parts: list[CropPoses]) -> CropPoses:
         """One after the other along the first axis."""
-        columns = [None if column[0] is None else np.concatenate(column) for column in zip(*parts)]
+        columns: list[Any] = [None if column[0] is None else np.concatenate(column) for column in zip(*parts)]
         return CropPoses(*columns)
 
 

@@ -15,7 +15,7 @@ from metricpose.skeleton.core import Conversion, Skeleton
 from metricpose.types import INFERRED, MEASURED, OUT_OF_FRAME, People
 
 INFERRED_SIGMA_MM = 150.0
-"""A joint whose calibrated standard deviation (root of the mean variance of its axes) exceeds this was not seen well."""
+"""A joint whose standard deviation (root of the mean variance of its axes) exceeds this was not seen well."""
 
 
 def to_people(
@@ -99,4 +99,4 @@ def convert_covariance(
 def _inside(px: Float[np.ndarray, "*b 2"], size: tuple[int, int]) -> Bool[np.ndarray, "*b"]:
     """Within the outer edges [-0.5, W - 0.5]; NaN is outside."""
     with np.errstate(invalid="ignore"):
-        return ((px >= -0.5) & (px <= np.array(size) - 0.5)).all(-1)
+        return np.asarray(((px >= -0.5) & (px <= np.array(size) - 0.5)).all(-1))

@@ -30,6 +30,7 @@ _ADULT_BONES_MM = {
     "heel": 90.0,
 }
 _OTHER_BONE_MM = 250.0
+_FLESH = 0.08  # of the joints' longer extent, on each side
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,15 @@ def disagreeing_views(views_mm: Float[np.ndarray, "n v j 3"], limit_mm: float) -
 def covered_share(
     joints_px: Float[np.ndarray, "n j 2"], boxes_xywh: Float[np.ndarray, "n 4"]
 ) -> Float[np.ndarray, " n"]:
-    """Part of each box's area that the bounding box of its pose covers; joints without a pixel are left out."""
+    """Part of each box's area that the bounding box of its pose covers; joints without a pixel are left out.
+
+    The joints' box is padded by the flesh around them, without which a person seen from the side would not count.
+    """
     seen = np.isfinite(joints_px)
     low = np.where(seen, joints_px, np.inf).min(1)
     high = np.where(seen, joints_px, -np.inf).max(1)
-    own = np.concatenate([low, np.maximum(high - low, 0)], 1)
+    pad = _FLESH * (high - low).max(1, keepdims=True)
+    own = np.concatenate([low - pad, np.maximum(high - low + 2 * pad, 0)], 1)
     own[~np.isfinite(own).all(1)] = 0.0
     return np.diagonal(intersection(own, boxes_xywh)) / boxes_xywh[:, 2:].prod(1)
 
@@ -136,10 +141,10 @@ def duplicates(
 
 
 def similarity(a: Float[np.ndarray, "j 3"], b: Float[np.ndarray, "j 3"], scale_mm: float) -> float:
-    """1 for equal poses, 0 for unrelated ones: mean of ``max(0, 1 - d / scale)`` over the closest quarter of the joints.
+    """1 for equal poses, 0 for unrelated ones: mean of ``max(0, 1 - d / scale)`` over the closest quarter of joints.
 
     `b` is scaled about the camera to the size of `a` first, since a wrong distance is no other person. The **closest**
-    quarter is meant, as in the 2020 code; the later graph version takes the most distant one and hardly ever suppresses.
+    quarter is meant, as in the 2020 code; the later graph version takes the most distant and hardly ever suppresses.
     """
     factor = np.sqrt(np.square(a).sum() / np.square(b).sum())
     distances = np.sort(np.linalg.norm(a - factor * b, axis=-1))[: max(1, len(a) // 4)]

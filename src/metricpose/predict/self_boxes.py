@@ -110,7 +110,7 @@ def _sharpness(found: Estimates) -> Float[np.ndarray, " n"]:
 
 
 def _agreement(found: Estimates, boxes_xywh: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
-    """1 where the 2D heatmaps lie on the placed metric pose, falling with their median distance; 1 without two heads."""
+    """1 where the 2D heatmaps lie on the placed metric pose, less with their median distance; 1 without two heads."""
     if found.head_px is None or found.head_mm is None:
         return np.ones(len(boxes_xywh))
     distances = []
