@@ -170,7 +170,9 @@ def read_archive(path: str | Path | None) -> dict[str, Any]:
         with np.load(source, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the body file {source}: {error}. Bake one with `metricpose synth bake`.") from error
+        raise DataError(
+            f"cannot read the body file {source}: {error}. Bake one with `metricpose synth bake`."
+        ) from error
 
 
 def top_weights(dense: Float32[np.ndarray, "n b"], count: int = 6) -> Skinning:

@@ -79,7 +79,7 @@ def sample_view(
     above = (rng.uniform(1.2, 1.8) if studio else _camera_height(rng)) - target[2]
     above = float(np.clip(above, -0.9 * distance, 0.8 * distance))
     azimuth, away = rng.uniform(-np.pi, np.pi), np.sqrt(distance**2 - above**2)
-    centre = target + [np.cos(azimuth) * away, np.sin(azimuth) * away, above]
+    centre = target + np.array([np.cos(azimuth) * away, np.sin(azimuth) * away, above])
     centre[2] = max(centre[2], 0.1)
     forward = unit(target - centre)
     right = unit(np.cross(forward, [0.0, 0.0, 1.0]))

@@ -30,8 +30,8 @@ class SyntheticConfig(BaseModel):
     Attributes:
         size: side of the square image, pixels. supersample: samples along a pixel's side.
         split: train uses other bodies, clothes, poses and photographs than val and test.
-        seed: of the whole sequence. assets: folder with people.npz, poses.npz, backgrounds/, textures/; None: what comes
-            with the package (painted clothes, procedural poses and rooms).
+        seed: of the whole sequence. assets: folder with people.npz, poses.npz, backgrounds/, textures/; None: what
+            comes with the package (painted clothes, procedural poses and rooms).
         photo, room, outdoors: shares of backgrounds, the rest abstract. Where no photograph fits, a room stands in.
         studio: share of the rooms that are motion-capture studios, with their cameras and clothes.
         recorded: share of recorded poses. garments: share of people in garment meshes, where the assets have them.

@@ -23,7 +23,8 @@ class Light(NamedTuple):
 
     Attributes:
         axes: (3, 3) rows: two axes of the shadow map and the direction to the light.
-        origin: (3,) metres, scale: texels per metre, shadow: (256, 256) height towards the light above the origin, 0 empty.
+        origin: (3,) metres, scale: texels per metre.
+        shadow: (256, 256) height towards the light above the origin, 0 empty.
         sun, sky, ground, fill: (3,) intensities; fill_direction: (3,) unit.
     """
 
@@ -65,12 +66,12 @@ def sample_light(
     towards = np.array([np.cos(azimuth) * horizontal, np.sin(azimuth) * horizontal, np.sin(elevation)])
     first = unit(np.cross(towards, [0.0, 0.0, 1.0]))
     axes = np.stack([first, np.cross(towards, first), towards])
-    placed = vertices @ axes.T.astype(np.float32)
-    low, high = bounds(placed[:caster_vertices])
-    low, high = low - 0.05, high + 0.05
-    scale = SHADOW_SIDE / float(max(high[:2] - low[:2]))
-    origin = np.array([low[0], low[1], bounds(placed)[0][2] - 2.0])
-    screen = ((placed - origin) * [scale, scale, 1.0]).astype(np.float32)
+    screen = np.empty_like(vertices)
+    _turn(vertices, axes, screen)
+    low, high = bounds(screen[:caster_vertices])
+    scale = SHADOW_SIDE / float(max((high - low)[:2]) + 0.1)
+    origin = np.array([low[0] - 0.05, low[1] - 0.05, bounds(screen)[0][2] - 2.0])
+    _shift(screen, origin, scale)
     shadow = np.zeros((SHADOW_SIDE, SHADOW_SIDE), np.float32)
     rasterise(screen, faces, 0, caster_faces, True, shadow, np.empty(shadow.shape, np.int32))
     return Light(axes, origin, scale, shadow, *_intensities(rng, ambience), unit(rng.normal(size=3)))
@@ -86,6 +87,25 @@ def _intensities(rng: np.random.Generator, ambience: Ambience) -> tuple[np.ndarr
     ground = total * (0.35 + 0.65 * (1.0 - share)) * ambience.below / ambience.below.mean() * rng.uniform(0.3, 0.7)
     fill = np.full(3, total * rng.uniform(0.0, 0.3))
     return sun, sky, ground, fill
+
+
+@kernel
+@no_type_check
+def _turn(points, rotation, out):
+    for i in range(len(points)):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        for k in range(3):
+            out[i, k] = rotation[k, 0] * x + rotation[k, 1] * y + rotation[k, 2] * z
+
+
+@kernel
+@no_type_check
+def _shift(points, origin, scale):
+    """Light coordinates, metres, to texels and height above the origin, in place."""
+    for i in range(len(points)):
+        points[i, 0] = (points[i, 0] - origin[0]) * scale
+        points[i, 1] = (points[i, 1] - origin[1]) * scale
+        points[i, 2] = points[i, 2] - origin[2]
 
 
 @kernel

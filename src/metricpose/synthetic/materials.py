@@ -23,8 +23,8 @@ class Material:
 
     Attributes:
         colour, second: linear RGB; `second` is the pattern's other colour.
-        pattern: PLAIN, RINGS (hoops, stripes across the limb), STRIPES, CHECKS, BLOTCHES, FABRIC (picture all over), PRINT
-            (picture on the chest) or YOKE (other colour above `parameter`).
+        pattern: PLAIN, RINGS (hoops, stripes across the limb), STRIPES, CHECKS, BLOTCHES, FABRIC (picture all over),
+            PRINT (picture on the chest) or YOKE (other colour above `parameter`).
         frequency: repeats per metre; parameter: share of the second colour, or a size or height in metres.
         gloss: strength of the highlight. fold, fold_frequency: bump noise and its repeats per metre.
         texture: row of the texture stack or -1. recolour: take only the texture's luminance, times `inverse_luminance`.

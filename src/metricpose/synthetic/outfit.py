@@ -68,7 +68,7 @@ def sample_outfit(
     hair = hair_colour(rng, phenotype.years)
     materials = [Material(np.ones(3)) for _ in range(painted.REGIONS)]
     materials[painted.SKIN] = skin
-    materials[painted.TOP], materials[painted.BOTTOM] = cloth(rng, 0.42), cloth(rng, 0.74, upper=False)
+    materials[painted.TOP], materials[painted.BOTTOM] = cloth(rng, 0.5), cloth(rng, 0.8, upper=False)
     materials[painted.SHOE] = Material(cloth_colour(rng), gloss=rng.uniform(0.0, 0.2))
     materials[painted.SOLE] = Material(QUIET_COLOURS[rng.choice([0, 1, 4, 5])])
     materials[painted.SOCK] = Material(QUIET_COLOURS[rng.integers(len(QUIET_COLOURS))])
@@ -146,9 +146,9 @@ def _wear_suit(rng: np.random.Generator, outfit: Outfit, wardrobe: Wardrobe, phe
 
 def _garment_material(rng: np.random.Generator, outfit: Outfit, item: Item, component: int) -> int:
     """The garment's own picture (one in four) or its shading under a new fabric."""
-    if item.coloured and rng.random() < 0.25:
+    if item.coloured and rng.random() < 0.35:
         return outfit.add(Material(np.ones(3), fold=rng.uniform(0.05, 0.3), fold_frequency=2.0, texture=item.texture))
-    material = cloth(rng, 0.45, upper=component == 0)
+    material = cloth(rng, 0.6, upper=component == 0)
     material.texture, material.recolour = item.texture, True
     material.inverse_luminance = 0.8 / float(item.luminance[component])
     material.fold *= 0.8
@@ -162,7 +162,9 @@ def _wear_shoes(rng: np.random.Generator, outfit: Outfit, wardrobe: Wardrobe, dr
         rows = [_garment_material(rng, outfit, pair, c) for c in range(len(pair.luminance))]
         outfit.garments.append(Worn(pair, rows, rng.uniform(0.0, 0.002)))
     else:
-        outfit.cut[painted.SHOE_TOP] = rng.choice([NONE_BELOW, -0.745, -0.72, -0.6, -0.5], p=[0.12, 0.45, 0.25, 0.1, 0.08])
+        outfit.cut[painted.SHOE_TOP] = rng.choice(
+            [NONE_BELOW, -0.745, -0.72, -0.6, -0.5], p=[0.12, 0.45, 0.25, 0.1, 0.08]
+        )
     outfit.cut[painted.SOCK_TOP] = rng.choice([NONE_BELOW, -0.72, -0.68, -0.55], p=[0.4, 0.2, 0.25, 0.15])
 
 

@@ -35,7 +35,7 @@ def naked() -> Float32[np.ndarray, " 12"]:
 @kernel
 @no_type_check
 def region(x, y, z, arm, part, cuts, person):
-    """Region of the body at template point (x, y, z) with this arm coordinate and part (see `body.SkinnedMesh`), under cuts[person]."""
+    """Region of the body at template point (x, y, z) under cuts[person]; arm and part as in `body.SkinnedMesh`."""
     across = abs(x)
     if part > 0.5 and z > 0.6:
         edge = cuts[person, HAIR_FRONT] - (y + 0.14) * (cuts[person, HAIR_FRONT] - cuts[person, HAIR_BACK]) / 0.19
@@ -62,7 +62,7 @@ def region(x, y, z, arm, part, cuts, person):
 @kernel
 @no_type_check
 def thicken(attributes, vertices, normals, cuts, thickness, flare, noise, offset, out):
-    """Push painted vertices outwards: cuts (1, 12); thickness (4,) of top, bottom, hair and shoes in metres; trousers flare."""
+    """Push painted vertices outwards. cuts (1, 12); thickness (4,) of top, bottom, hair, shoes, in metres."""
     for i in range(len(vertices)):
         x, y, z = attributes[i, 0], attributes[i, 1], attributes[i, 2]
         arm, part = attributes[i, 3], attributes[i, 4]
@@ -76,9 +76,9 @@ def thicken(attributes, vertices, normals, cuts, thickness, flare, noise, offset
             d = thickness[1] * (1 + flare * max(0.0, min(1.0, (-0.1 - z) / 0.6)))
         elif kind == HAIR and z > 0.70:
             d = thickness[2] * min(1.0, (z - 0.70) * 12)
-        elif kind == SHOE or kind == SOLE:
+        elif kind in (SHOE, SOLE):
             d = thickness[3]
-        if kind == TOP or kind == BOTTOM:
+        if kind in (TOP, BOTTOM):
             d *= max(0.0, 1 + 0.9 * noise3(noise, x * 1.7 + offset, y * 1.7, z * 1.1 + offset)[0])
         for c in range(3):
             out[i, c] = vertices[i, c] + d * normals[i, c]

@@ -82,7 +82,9 @@ class Person:
         return self.posed.positions[body.bone_index[bone]]
 
 
-def make_person(rng: np.random.Generator, cast: Cast, place: tuple[float, float] = (0.0, 0.0), tight: bool = False) -> Person:
+def make_person(
+    rng: np.random.Generator, cast: Cast, place: tuple[float, float] = (0.0, 0.0), tight: bool = False
+) -> Person:
     """Draw a person whose pelvis is above `place` and whose lowest point touches the ground."""
     body = cast.body
     phenotype = body.prior.sample(rng, cast.split)
@@ -147,7 +149,9 @@ def _thickened(mesh: SkinnedMesh, rest: np.ndarray, outfit: Outfit, scale: float
     normals, out = np.empty_like(rest), np.empty_like(rest)
     vertex_normals(rest, mesh.welded_faces, normals)
     thickness = np.array(outfit.thickness) * scale
-    thicken(mesh.welded_attributes, rest, normals, outfit.cut[None], thickness, outfit.flare, noise_table(), offset, out)
+    thicken(
+        mesh.welded_attributes, rest, normals, outfit.cut[None], thickness, outfit.flare, noise_table(), offset, out
+    )
     return out
 
 
@@ -163,7 +167,11 @@ def _worn_rest(worn: Worn, shape: Shape, scale: float, offset: float) -> Float32
 
 
 def _part(
-    mesh: SkinnedMesh, welded: Float32[np.ndarray, "u 3"], rows: np.ndarray, keep: np.ndarray | None = None, card: int = -1
+    mesh: SkinnedMesh,
+    welded: Float32[np.ndarray, "u 3"],
+    rows: np.ndarray,
+    keep: np.ndarray | None = None,
+    card: int = -1,
 ) -> Part:
     normals = np.empty_like(welded)
     vertex_normals(welded, mesh.welded_faces, normals)

@@ -1,4 +1,4 @@
-"""Who the person is: age, sex and build, drawn from the table in the body file, and the shape coefficients they give."""
+"""Who the person is: age, sex and build, drawn from the table in the body file, and their shape coefficients."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from metricpose.errors import DataError
 from metricpose.synthetic.materials import linear
 from metricpose.synthetic.shade import FABRIC_SIDE
 from metricpose.synthetic.wardrobe import allowed
@@ -19,6 +20,8 @@ TO_LINEAR = linear(np.repeat(np.arange(256)[:, None] / 255.0, 3, 1))[:, 0].astyp
 """Linear light of the 256 display values."""
 
 _LEVELS = 3
+_MAX_ZOOM = 2.6
+"""How much larger than in perspective a photograph may be shown to reach the picture's borders."""
 
 
 class Photo(NamedTuple):
@@ -70,7 +73,9 @@ def _original(source: str) -> str:
 
 def _read(path: Path) -> UInt8[np.ndarray, "h w 3"]:
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(image[:, :, ::-1])
+    if image is None:
+        raise DataError(f"{path} is not a picture OpenCV can read; take it out of the asset folder or save it as JPEG")
+    return np.ascontiguousarray(np.asarray(image, np.uint8)[:, :, ::-1])
 
 
 def _photo(path: Path, row: dict[str, str]) -> Photo:
@@ -88,16 +93,16 @@ def _fabric(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "64 64 3"]
 def sample_fabric(rng: np.random.Generator, pictures: Pictures) -> Float32[np.ndarray, "64 64 3"]:
     """A fabric, a piece of a photograph, or coloured noise."""
     u = rng.random()
-    if pictures.fabrics and u < 0.4:
+    if pictures.fabrics and u < 0.5:
         fabric = pictures.fabrics[rng.integers(len(pictures.fabrics))]
         return np.ascontiguousarray(fabric[:, :, rng.permutation(3)])
-    if pictures.photos and u < 0.7:
+    if pictures.photos and u < 0.85:
         image = pictures.photos[rng.integers(len(pictures.photos))].levels[1]
         side = int(rng.integers(24, min(150, *image.shape[:2])))
         y, x = rng.integers(image.shape[0] - side), rng.integers(image.shape[1] - side)
         return _fabric(image[y : y + side, x : x + side])
-    cells = int(rng.choice([4, 8, 16, 32]))
-    noise = rng.random((cells, cells, 3)).astype(np.float32) ** 2.2
+    cells, spread = int(rng.choice([4, 8, 16, 32])), rng.uniform(0.1, 1.0)
+    noise = (rng.random(3) * (1 - spread) + spread * rng.random((cells, cells, 3))).astype(np.float32) ** 2.2
     how = int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
     return cv2.resize(noise, (FABRIC_SIDE, FABRIC_SIDE), interpolation=how).clip(0.0, 1.0)
 
@@ -126,17 +131,21 @@ def photo_behind(
     centred = corners - [cx, cy]
     below, along = centred @ below_of + below_0, centred @ along_of
     slack = 0.04 * side
-    for _ in range(8):
-        horizon = rng.uniform(0.38, 0.62) * height
-        photo_focal = 0.5 * max(height, width) / np.tan(np.deg2rad(rng.uniform(50.0, 75.0)) / 2)
-        scale = focal / photo_focal * np.exp(rng.uniform(np.log(0.75), np.log(1.9)))
-        top, bottom = horizon + (below.min() + slack) / scale, horizon + (below.max() - slack) / scale
-        span = (along.max() - along.min() - 2 * slack) / scale
-        if top < 0 or bottom > height - 1 or span > width - 1:
-            continue
-        left = rng.uniform(0.0, width - 1 - span) - (along.min() + slack) / scale
-        return _warp(rng, photo, below_of, along_of, below_0, (cx, cy), scale, horizon, left, side)
-    return None
+    horizon = rng.uniform(0.38, 0.62) * height
+    photo_focal = 0.5 * max(height, width) / np.tan(np.deg2rad(rng.uniform(50.0, 75.0)) / 2)
+    true_scale = focal / photo_focal
+    # Just large enough that the picture's corners fall inside the photograph.
+    needed = max(
+        -(below.min() + slack) / horizon,
+        (below.max() - slack) / (height - 1 - horizon),
+        (along.max() - along.min() - 2 * slack) / (width - 1),
+    )
+    if needed > _MAX_ZOOM * true_scale:
+        return None
+    scale = max(needed, true_scale * np.exp(rng.uniform(np.log(0.75), np.log(1.5))))
+    span = (along.max() - along.min() - 2 * slack) / scale
+    left = rng.uniform(0.0, max(width - 1 - span, 0.0)) - (along.min() + slack) / scale
+    return _warp(rng, photo, below_of, along_of, below_0, (cx, cy), scale, horizon, left, side)
 
 
 def _warp(
@@ -166,5 +175,7 @@ def _warp(
     if rng.random() < 0.5:
         image = image[:, ::-1]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(np.ascontiguousarray(image), matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+    warped = cv2.warpAffine(
+        np.ascontiguousarray(image), matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+    )
     return TO_LINEAR[warped]

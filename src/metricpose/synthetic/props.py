@@ -11,6 +11,7 @@ from metricpose.synthetic.person import Part, Person
 from metricpose.synthetic.rotations import minimal_rotation, rot_z
 
 _CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+_UP = np.array([0.0, 0.0, 1.0])
 _QUADS = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
 
 
@@ -32,12 +33,14 @@ class Prop:
         """Add a box of full extents `size`; six separate sides, so that edges stay sharp."""
         corners = _CORNERS * size @ (np.eye(3) if rotation is None else rotation).T + centre
         vertices = np.concatenate([corners[list(quad)] for quad in _QUADS])
-        base = 4 * np.arange(6, dtype=np.int32)[:, None]
-        faces = np.concatenate([base + np.int32([0, 1, 2]), base + np.int32([0, 2, 3])])
-        self._add(vertices, faces)
+        base = 4 * np.arange(6)[:, None]
+        faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([0, 2, 3])])
+        self._add(vertices, faces.astype(np.int32))
         return self
 
-    def rod(self, start: np.ndarray, end: np.ndarray, radius: float, end_radius: float | None = None, sides: int = 8) -> Prop:
+    def rod(
+        self, start: np.ndarray, end: np.ndarray, radius: float, end_radius: float | None = None, sides: int = 8
+    ) -> Prop:
         """Add a closed cylinder or cone from `start` to `end`."""
         axis = np.asarray(end, float) - start
         frame = minimal_rotation([0.0, 0.0, 1.0], axis)
@@ -93,17 +96,17 @@ def _flat_normals(vertices: Float32[np.ndarray, "n 3"], faces: Int32[np.ndarray,
 def furniture_material(rng: np.random.Generator) -> Material:
     """Wood, paint, plastic or upholstery."""
     colour = surface_colour(rng)
-    return Material(colour, surface_colour(rng), int(rng.choice([0, 0, 0, 1, 3, 4])), rng.uniform(3, 20), 0.5,
+    return Material(colour, surface_colour(rng), int(rng.choice([0, 0, 0, 0, 0, 1, 3, 4])), rng.uniform(3, 20), 0.5,
                     rng.uniform(0.0, 0.1), 0.08, 2.0)  # fmt: skip
 
 
 def seat_under(rng: np.random.Generator, body: Body, person: Person) -> Prop | None:
     """A chair, stool, bench or block up to the seat of a sitting person; None if they sit on the ground."""
     pelvis, scale = person.head(body, "root"), person.scale
-    skin = person.parts[0].vertices
-    near = np.linalg.norm(skin[:, :2] - pelvis[:2], axis=1) < 0.17 * scale
-    below = skin[near & (skin[:, 2] < pelvis[2])]
-    height = float(np.percentile(below[:, 2], 2.0)) + 0.015 if len(below) else 0.0
+    skin = person.parts[0]
+    template_z, part = skin.attributes[:, 2], skin.attributes[:, 4]
+    buttocks = skin.vertices[(part == 0) & (np.abs(template_z) < 0.12), 2]
+    height = float(np.percentile(buttocks, 3.0)) + 0.015
     if height < 0.12:
         return None
     forward = person.posed.rotations[0] @ [0.0, -1.0, 0.0]
@@ -127,13 +130,13 @@ def seat_under(rng: np.random.Generator, body: Body, person: Person) -> Prop | N
     for sx in (-1, 1):
         for sy in (-1, 1):
             foot = at(sx * (width / 2 - leg), middle + sy * (depth / 2 - leg), 0.0)
-            prop.rod(foot, foot + [0.0, 0.0, height - plate], leg)
+            prop.rod(foot, foot + (height - plate) * _UP, leg)
     if kind == "chair":
         rise, back = rng.uniform(0.3, 0.5) * max(scale, 0.75), middle + depth / 2
         prop.box(at(0.0, back, height + rise * 0.65), np.array([width, 0.03, rise * 0.6]), turn)
         for sx in (-1, 1):
             foot = at(sx * (width / 2 - leg), back, height - plate)
-            prop.rod(foot, foot + [0.0, 0.0, rise], leg)
+            prop.rod(foot, foot + rise * _UP, leg)
     return prop
 
 
@@ -165,8 +168,8 @@ def held_object(rng: np.random.Generator, body: Body, person: Person) -> Prop:
     drop = min(drop, max(0.0, float(grip[2]) - size[2]))
     if grip[2] < size[2] + 0.05:  # too low to hang: leave the hand with a small thing
         return prop.ball(grip, np.array([0.03, 0.03, 0.05]), turn)
-    prop.rod(grip, grip - [0.0, 0.0, drop], 0.008)
-    centre = grip - [0.0, 0.0, drop + size[2] / 2]
+    prop.rod(grip, grip - drop * _UP, 0.008)
+    centre = grip - (drop + size[2] / 2) * _UP
     return prop.box(centre, size, rot_z(float(np.arctan2(turn[1, 0], turn[0, 0]))))
 
 
@@ -177,16 +180,16 @@ def clutter(rng: np.random.Generator, place: np.ndarray, size: float) -> Prop:
     kind = rng.choice(["box", "table", "column", "ball"], p=[0.45, 0.3, 0.15, 0.1])
     base = np.array([place[0], place[1], 0.0])
     if kind == "column":
-        return prop.rod(base, base + [0.0, 0.0, 2.0 * extent[2]], 0.12 * size, sides=12)
+        return prop.rod(base, base + 2.0 * extent[2] * _UP, 0.12 * size, sides=12)
     if kind == "ball":
         radius = 0.3 * size
-        return prop.ball(base + [0.0, 0.0, radius], np.full(3, radius))
+        return prop.ball(base + radius * _UP, np.full(3, radius))
     if kind == "box":
-        return prop.box(base + [0.0, 0.0, extent[2] / 2], extent, turn)
+        return prop.box(base + extent[2] / 2 * _UP, extent, turn)
     height = float(np.clip(extent[2], 0.35, 1.1))
-    prop.box(base + [0.0, 0.0, height], np.array([extent[0], extent[1], 0.04]), turn)
+    prop.box(base + height * _UP, np.array([extent[0], extent[1], 0.04]), turn)
     for sx in (-0.45, 0.45):
         for sy in (-0.45, 0.45):
             foot = base + turn @ [sx * extent[0], sy * extent[1], 0.0]
-            prop.rod(foot, foot + [0.0, 0.0, height], 0.025)
+            prop.rod(foot, foot + height * _UP, 0.025)
     return prop

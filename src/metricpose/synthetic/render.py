@@ -120,7 +120,13 @@ def make_looks(
     """Materials and pictures for `paint`; one fabric and one noise offset per group."""
     cuts = [person.outfit.cut for person in people] + [naked()] * (len(fabrics) - len(people))
     return Looks(
-        assembly.materials, np.stack(cuts), offsets.astype(np.float32), np.stack(fabrics), textures, TO_LINEAR, noise_table()
+        assembly.materials,
+        np.stack(cuts),
+        offsets.astype(np.float32),
+        np.stack(fabrics),
+        textures,
+        TO_LINEAR,
+        noise_table(),
     )
 
 

@@ -75,11 +75,11 @@ def make_rig(bones: list[str], parents: np.ndarray) -> Rig:
             start, end = _DIRECTION_BONES[limb]
             from_bone[i], to_bone[i] = index[f"{start}.{side}"], index[f"{end}.{side}"]
             direction[i] = unit(T_DIRECTIONS[f"foot.{side}" if limb == "toes" else control])
-    side, gain = _finger_curl(bones)
+    curl_side, curl_gain = _finger_curl(bones)
     return Rig(
         parents=np.asarray(parents, np.int64), driver=driver,
         half_twist=np.array([name.split(".")[0] in _HALF_TWIST for name in bones]),
-        curl_side=side, curl_gain=gain, control_parents=np.array(CONTROL_PARENTS),
+        curl_side=curl_side, curl_gain=curl_gain, control_parents=np.array(CONTROL_PARENTS),
         from_bone=from_bone, to_bone=to_bone, direction=direction,
         knuckles=np.array([[index[f"finger2-1.{s}"], index[f"finger5-1.{s}"]] for s in "LR"]),
     )  # fmt: skip
@@ -199,7 +199,9 @@ def _pose_bones(rig, heads, pose, curl, rotations, positions):
             rotations[i] = aligned[c]
         side = rig.curl_side[i]
         if side >= 0:
-            _axis_rotation(heads[rig.knuckles[side, 1]] - heads[rig.knuckles[side, 0]], curl[side] * rig.curl_gain[i], a)
+            _axis_rotation(
+                heads[rig.knuckles[side, 1]] - heads[rig.knuckles[side, 0]], curl[side] * rig.curl_gain[i], a
+            )
             _multiply(rotations[i], a, b)
             rotations[i] = b
         parent = rig.parents[i]

@@ -31,9 +31,10 @@ class Development(NamedTuple):
     quality: int
 
 
-def sample_development(rng: np.random.Generator) -> Development:
-    """Typical cameras, from clean to poor."""
-    gains = rng.uniform(0.75, 1.3) * np.exp(rng.normal(0.0, 0.04, 3))
+def sample_development(rng: np.random.Generator, mean_light: float) -> Development:
+    """Typical cameras, from clean to poor; automatic exposure goes half of the way to a mean linear light of 0.24."""
+    exposure = np.clip((0.24 / max(mean_light, 1e-3)) ** 0.5, 0.7, 2.5) * rng.uniform(0.7, 1.3)
+    gains = exposure * np.exp(rng.normal(0.0, 0.04, 3))
     blur = rng.uniform(0.4, 1.2) if rng.random() < 0.35 else 0.0
     quality = int(rng.integers(45, 95)) if rng.random() < 0.25 else 0
     noise = 255.0 * abs(rng.normal(0.0, 0.015))
@@ -53,18 +54,21 @@ def develop(
     picture behind the person as this function would have done.
     """
     curve = _tone_curve(settings.contrast, settings.brightness)
-    image, front = np.empty(foreground.shape, np.float32), np.zeros(foreground.shape, np.uint8)
-    _blend(foreground, covered, background, settings.gains.astype(np.float32), curve, image, front)
-    if settings.blur > 0:
-        image = cv2.GaussianBlur(image, (0, 0), settings.blur)
+    blended, front = np.empty(foreground.shape, np.float32), np.zeros(foreground.shape, np.uint8)
+    _blend(foreground, covered, background, settings.gains.astype(np.float32), curve, blended, front)
+    image = cv2.GaussianBlur(blended, (0, 0), settings.blur) if settings.blur > 0 else blended
     height, width = covered.shape
     field = _noise_field()
     y, x = rng.integers(len(field) - height), rng.integers(len(field) - width)
     picture = np.empty(foreground.shape, np.uint8)
     _add_noise(image, field[y : y + height, x : x + width], np.float32(settings.noise), picture)
-    if settings.quality:
-        picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, settings.quality])[1], 1)
-    return picture, front
+    return (_compressed(picture, settings.quality) if settings.quality else picture), front
+
+
+def _compressed(picture: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture after JPEG."""
+    buffer = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(buffer, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1])
 
 
 def _tone_curve(contrast: float, brightness: float) -> Float32[np.ndarray, " 4096"]:

@@ -47,7 +47,11 @@ _IS_ON_SKIN = np.array([joint.endswith(_ON_SKIN) for joint in JOINTS])
 
 
 def joint_visibility(
-    assembly: Assembly, drawing: Drawing, joints: Float[np.ndarray, "25 3"], pixels: Float[np.ndarray, "25 2"], scale: float
+    assembly: Assembly,
+    drawing: Drawing,
+    joints: Float[np.ndarray, "25 3"],
+    pixels: Float[np.ndarray, "25 2"],
+    scale: float,
 ) -> UInt8[np.ndarray, " 25"]:
     """OUTSIDE, HIDDEN or VISIBLE per joint of group 0.
 

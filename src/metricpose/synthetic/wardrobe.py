@@ -137,7 +137,7 @@ class _Stack:
 
 
 def _decode(buffer: np.ndarray) -> np.ndarray:
-    image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    image = np.asarray(cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED))
     return image[:, :, ::-1] if image.shape[2] == 3 else image[:, :, [2, 1, 0, 3]]
 
 
@@ -172,7 +172,9 @@ def _load_item(
     )  # fmt: skip
 
 
-def _component_luminance(image: np.ndarray, attributes: np.ndarray, faces: np.ndarray, component: np.ndarray) -> np.ndarray:
+def _component_luminance(
+    image: np.ndarray, attributes: np.ndarray, faces: np.ndarray, component: np.ndarray
+) -> np.ndarray:
     linear = (image[:, :, :3] / 255.0 @ _LUMA) ** 2.2
     uv = np.clip((attributes[faces].mean(1)[:, 5:7] * TEXTURE_SIDE).astype(int), 0, TEXTURE_SIDE - 1)
     value = linear[uv[:, 1], uv[:, 0]]
