@@ -1,0 +1,144 @@
+"""Cost of everything behind the backbone (head, soft-argmax, decoding, absolute position), next to the bare backbone.
+
+    python bench/heads.py --model metrabs --batch 8 32 --stride 32 16 8 4 --threads 1 --out heads.json
+
+The goal is at most 5 % over the backbone. Decoding meets it everywhere; the method's own 1 x 1 convolution does not at
+fine strides, where it is 10.5 % (stride 16) to 13 % (stride 4) of MobileNetV2's multiply-adds, against 4.7 % at 32. Each
+number is the best of the repeats: other work on the machine only ever makes a run slower.
+
+Roofline. With J joints, D bins and h x w cells the head writes J(1 + D) h w floats per crop: 14,400 at stride 32 and
+J = 25 (58 KB), 921,600 at stride 4 (3.7 MB). The arithmetic of the decoder is a few operations per float, so memory
+sets its speed. Floats moved per logit, as implemented:
+
+    head convolution       1 write (and 1280 multiply-adds: this part is arithmetic-bound)
+    depth-major -> joint   1 read, 1 write (the softmax runs over all voxels of a joint, which must lie together)
+    softmax                1-2 reads, 1 write (a joint's volume of up to 131 KB stays in the L2 cache meanwhile)
+    means                  2 reads: one sum over x (y and z follow from it), one over y (x follows)
+    covariance (decode)    softmax again, and 3 reads for the three pairs of axes
+
+about 7 floats for the means and 8 more for the covariance: 15 * 3.7 MB = 55 MB per crop at stride 4, some 5 ms of one
+core at 10 GB/s, where the dilated backbone takes about a second. At stride 32 it is 0.9 MB, and the fixed cost of
+launching about 150 small operations per batch, not memory, is what is seen. Replacing the sums by matrix products with
+a basis (1, x, y, ...) reads the volume once but was no faster in float32 on CPU (2.97 against 1.18 ms at stride 8,
+batch 8), and is subject to TF32 rounding on GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metricpose.files import atomic_path
+from metricpose.models import MODELS
+from metricpose.models.base import VolumeConfig, VolumeModel
+
+GOAL = 0.05
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    volumetric = [name for name, (config, _) in MODELS.items() if issubclass(config, VolumeConfig)]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=volumetric, default="metrabs")
+    parser.add_argument("--backbone", default="mobilenetv2")
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--stride", type=int, nargs="+", default=[32, 16, 8, 4])
+    parser.add_argument("--batch", type=int, nargs="+", default=[8, 32])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="JSON file; printed to the screen as well")
+    return parser.parse_args(argv)
+
+
+def best_ms(run: Callable[[], Any], repeats: int, device: torch.device) -> float:
+    """Shortest of `repeats` runs after one warm-up, in milliseconds."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times[1:]) * 1000
+
+
+def measure(model: VolumeModel, config: Any, batch: int, device: torch.device, repeats: int) -> dict[str, float]:
+    """Milliseconds per batch of each part, and how much they add to the backbone."""
+    images = torch.rand(batch, 3, config.side, config.side, device=device)
+    K = torch.tensor([[600.0, 0, config.side / 2], [0, 600, config.side / 2], [0, 0, 1]], device=device)
+    intrinsics = K.repeat(batch, 1, 1)
+    with torch.inference_mode():
+        backbone = best_ms(lambda: model.backbone(images), repeats, device)
+        features: Tensor = model.backbone(images)[config.stride]
+        head = best_ms(lambda: model.head(features), repeats, device)
+        logits = model.head(features)
+        after_logits = _tail(model, logits)
+        means = best_ms(lambda: after_logits(images), repeats, device)
+        output = after_logits(images)
+        decode = best_ms(lambda: model.decode(output, intrinsics), repeats, device)
+    over = (head + means + decode) / backbone
+    return {
+        "backbone_ms": backbone,
+        "head_convolution_ms": head,
+        "soft_argmax_ms": means,
+        "decode_ms": decode,
+        "over_backbone": over,
+        "over_backbone_without_convolution": (means + decode) / backbone,
+    }
+
+
+def _tail(model: VolumeModel, logits: Tensor) -> Callable[[Tensor], Any]:
+    """The model's forward with the head's channels already there."""
+
+    def forward(images: Tensor) -> Any:
+        model.raw_logits = lambda _: logits  # type: ignore[method-assign]
+        try:
+            return model(images)
+        finally:
+            del model.raw_logits
+
+    return forward
+
+
+def describe(device: torch.device, threads: int) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    return {
+        "device": name, "threads": threads, "torch": torch.__version__, "python": platform.python_version(),
+        "commit": commit.strip(),
+    }  # fmt: skip
+
+
+def main(argv: list[str]) -> int:
+    arguments = parse_arguments(argv)
+    torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    config_type, model_type = MODELS[arguments.model]
+    rows = []
+    for stride in arguments.stride:
+        config = config_type(backbone=arguments.backbone, side=arguments.side, stride=stride)
+        model = model_type(config).eval().to(device)
+        for batch in arguments.batch:
+            row = {"stride": stride, "batch": batch, **measure(model, config, batch, device, arguments.repeats)}
+            rows.append(row)
+            print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    report = {"model": arguments.model, "backbone": arguments.backbone, "side": arguments.side, "goal": GOAL, "rows": rows}
+    report |= describe(device, arguments.threads)
+    if arguments.out:
+        with atomic_path(arguments.out) as temporary:
+            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
