@@ -35,7 +35,8 @@ def problem(path, *overrides):
 
 def test_defaults_fill_in_and_overrides_apply(recipe):
     loaded = load_recipe(
-        recipe(), ["training.lr=1e-3", "data.train.0.path=b", "augmentation.geometric.zoom=[0.5, 2]", "out=runs/${X:-y}"]
+        recipe(),
+        ["training.lr=1e-3", "data.train.0.path=b", "augmentation.geometric.zoom=[0.5, 2]", "out=runs/${X:-y}"],
     )
     assert loaded.training.lr == 1e-3
     assert loaded.training.batch_size == 32

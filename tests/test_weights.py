@@ -79,7 +79,9 @@ def test_missing_extra_and_misshapen_weights_are_listed(file):
         return {**kept, "head.weight": tensors["head.weight"][:4], "tail.bias": torch.zeros(1)}
 
     rewrite(file, change=damage)
-    with pytest.raises(CheckpointError, match=r"missing: head\.bias; extra: tail\.bias; shape: head\.weight \(4,") as caught:
+    with pytest.raises(
+        CheckpointError, match=r"missing: head\.bias; extra: tail\.bias; shape: head\.weight \(4,"
+    ) as caught:
         weights.load_model(file)
     assert str(file) in str(caught.value)
 
@@ -106,7 +108,7 @@ def test_files_that_are_no_models_are_refused(file, tmp_path):
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="complete"):
         weights.load_model(file)
-    with pytest.raises(CheckpointError, match="no model file .*gone"):
+    with pytest.raises(CheckpointError, match=r"no model file .*gone"):
         weights.load_model(tmp_path / "gone.safetensors")
 
 

@@ -29,9 +29,9 @@ class ShardSource(_Settings):
 
     kind: Literal["shards"] = "shards"
     path: str
-    share: float = Field(1.0, ge=0)
-    start: int = Field(0, ge=0)
-    length: int | None = Field(None, gt=0)
+    share: float = Field(default=1.0, ge=0)
+    start: int = Field(default=0, ge=0)
+    length: int | None = Field(default=None, gt=0)
 
 
 class SyntheticSource(_Settings):
@@ -39,9 +39,9 @@ class SyntheticSource(_Settings):
 
     kind: Literal["synthetic"] = "synthetic"
     generator: SyntheticConfig = SyntheticConfig()
-    share: float = Field(1.0, ge=0)
-    start: int = Field(0, ge=0)
-    length: int | None = Field(None, gt=0)
+    share: float = Field(default=1.0, ge=0)
+    start: int = Field(default=0, ge=0)
+    length: int | None = Field(default=None, gt=0)
 
 
 SourceConfig = Annotated[ShardSource | SyntheticSource, Field(discriminator="kind")]
@@ -52,7 +52,7 @@ class DataConfig(_Settings):
 
     train: tuple[SourceConfig, ...] = Field(min_length=1)
     validation: SourceConfig | None = None
-    validation_count: int = Field(256, gt=0)
+    validation_count: int = Field(default=256, gt=0)
 
 
 class AugmentationConfig(_Settings):

@@ -1,7 +1,8 @@
 """Model files: one safetensors file holds the weights and everything needed to use them.
 
-Metadata of a model file (all strings, as safetensors asks): `format`, `model` (name in `models.MODELS`), `config`
-(JSON of its settings), `skeleton`, `joints` (JSON list of names), `unit` ("mm"), and `facts` (JSON: how it was trained).
+Metadata of a model file (all strings, as safetensors asks): `format`, `model` (name in `models.MODELS`),
+`config` (JSON of its settings), `skeleton`, `joints` (JSON list of names), `unit` ("mm"), and `facts` (JSON: how it
+was trained).
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ def save_model(
     Raises:
         CheckpointError: a weight is NaN, infinite, or beyond float16 with `half`.
     """
-    config, skeleton = model.config, model.skeleton  # type: ignore[union-attr]
+    known: Any = model
     metadata = {
         "format": FORMAT,
         "model": name,
-        "config": config.model_dump_json(),
-        "skeleton": skeleton.name,
-        "joints": json.dumps(skeleton.joints),
+        "config": known.config.model_dump_json(),
+        "skeleton": known.skeleton.name,
+        "joints": json.dumps(known.skeleton.joints),
         "unit": "mm",
         "facts": json.dumps(facts or {}),
     }
@@ -82,7 +83,7 @@ def read_metadata(path: str | Path) -> Metadata:
         with safe_open(str(path), framework="pt") as file:
             raw = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"cannot read model file {path}: {error}. Expected a complete .safetensors file.") from error
+        raise CheckpointError(f"cannot read model file {path}: {error}; expected a complete .safetensors") from error
     if raw.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no model file: expected format {FORMAT}, found {raw.get('format')!r}")
     decoded = {key: json.loads(raw[key]) for key in ("config", "joints", "facts")}
@@ -102,9 +103,9 @@ def load_model(path_or_name: str | Path = DEFAULT, *, offline: bool = False) -> 
     """
     path = resolve(path_or_name, offline=offline)
     metadata = read_metadata(path)
-    model = build_model(metadata["model"], metadata["config"], str(path))
-    if list(model.skeleton.joints) != metadata["joints"]:  # type: ignore[union-attr]
-        raise CheckpointError(f"{path}: its joints are {metadata['joints']}; {metadata['skeleton']} has another order now")
+    model: Any = build_model(metadata["model"], metadata["config"], str(path))
+    if list(model.skeleton.joints) != metadata["joints"]:
+        raise CheckpointError(f"{path}: {metadata['skeleton']} has another order now than its {metadata['joints']}")
     load_weights(model, read_tensors(path), str(path))
     return model.eval(), metadata
 
@@ -148,9 +149,10 @@ def load_weights(model: nn.Module, tensors: dict[str, Tensor], where: str) -> No
         for k, v in expected.items()
         if k in tensors and tensors[k].shape != v.shape
     ]
-    problems = [f"{what}: {_some(keys)}" for what, keys in (("missing", missing), ("extra", extra), ("shape", shapes)) if keys]
-    if problems:
-        raise CheckpointError(f"{where}: the weights do not fit the model; {'; '.join(problems)}")
+    problems = {"missing": missing, "extra": extra, "shape": shapes}
+    if any(problems.values()):
+        text = "; ".join(f"{what}: {_some(keys)}" for what, keys in problems.items() if keys)
+        raise CheckpointError(f"{where}: the weights do not fit the model; {text}")
     model.load_state_dict(tensors, strict=True)
 
 
@@ -178,7 +180,8 @@ def resolve(path_or_name: str | Path, *, offline: bool = False) -> Path:
         return bundled
     index = _index()
     if name not in index:
-        raise CheckpointError(f"no model file or model named '{name}'; known names: {', '.join(known_names()) or 'none'}")
+        names = ", ".join(known_names()) or "none"
+        raise CheckpointError(f"no model file or model named '{name}'; known names: {names}")
     return _fetch(name, index[name]["url"], index[name]["sha256"], offline)
 
 
@@ -204,12 +207,12 @@ def _fetch(name: str, url: str, digest: str, offline: bool) -> Path:
     if target.is_file() and sha256(target) == digest:
         return target
     if offline:
-        raise CheckpointError(f"model '{name}' is not in {cache_folder()} and offline=True; put {url} there as {target.name}")
-    try:
-        with atomic_path(target) as temporary:
+        raise CheckpointError(f"model '{name}' is not there and offline=True; put {url} at {target}")
+    with atomic_path(target) as temporary:
+        try:
             urllib.request.urlretrieve(url, temporary)
-            if (found := sha256(temporary)) != digest:
-                raise CheckpointError(f"{url}: expected SHA-256 {digest}, got {found}; the download is damaged or replaced")
-    except (urllib.error.URLError, TimeoutError) as error:
-        raise CheckpointError(f"cannot download model '{name}' from {url}: {error}") from error
+        except (urllib.error.URLError, TimeoutError) as error:
+            raise CheckpointError(f"cannot download model '{name}' from {url}: {error}") from error
+        if (found := sha256(temporary)) != digest:
+            raise CheckpointError(f"{url}: expected SHA-256 {digest}, got {found}; damaged or replaced")
     return target

@@ -4,9 +4,9 @@ import colorsys
 
 import numpy as np
 import pytest
-from people import picture
 
 from metricpose.augment import appearance as ap
+from people import picture
 
 RNG = np.random.default_rng
 

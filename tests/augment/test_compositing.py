@@ -3,10 +3,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from people import person, picture
 
 from metricpose.augment import compositing as co
 from metricpose.errors import DataError
+from people import person, picture
 
 RNG = np.random.default_rng
 

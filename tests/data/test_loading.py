@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from people import People
 
 from metricpose.data.loading import SampleMaker, fixed_batches, train_batches, unpack, with_cutouts
 from metricpose.data.mixing import Phase, Stream
 from metricpose.data.pipeline import Augmentation
 from metricpose.skeleton import catalog
 from metricpose.types import Batch
+from people import People
 
 NET = catalog.get("metricpose_25")
 

@@ -45,7 +45,7 @@ def test_each_batch_has_the_shares_and_each_epoch_all_records_once():
     stream_ = stream()
     for step in range(4):
         assert [d.source for d in stream_.batch(step)] == [0, 0, 0, 1, 1]
-    first = [d.index for d in draws(stream_, range(7)) if d.source == 0]  # 21 draws = 3 epochs of 7
+    first = [d.record for d in draws(stream_, range(7)) if d.source == 0]  # 21 draws = 3 epochs of 7
     for epoch in range(3):
         assert sorted(first[7 * epoch : 7 * epoch + 7]) == list(range(7))
     assert first[:7] != first[7:14]
@@ -69,8 +69,8 @@ def test_growth_changes_only_what_follows_and_is_remembered():
     old, new = stream(), stream()
     new.grow(4, [20, 5])
     assert draws(old, range(4)) == draws(new, range(4))
-    later = {d.index for d in draws(new, range(4, 4 + 7)) if d.source == 0}
-    assert later == {d.index for d in draws(new, range(4, 11)) if d.source == 0}
+    later = {d.record for d in draws(new, range(4, 4 + 7)) if d.source == 0}
+    assert later == {d.record for d in draws(new, range(4, 11)) if d.source == 0}
     assert max(later) > 6
     assert len(later) == 20  # 21 draws of 20 records
     restored = Stream(1, (3, 2), [[tuple(p) for p in h] for h in new.phases])
@@ -82,7 +82,7 @@ def test_growth_changes_only_what_follows_and_is_remembered():
 
 def test_endless_sources_are_taken_in_order():
     endless = stream(counts=(2,), lengths=(1 << 31,))
-    assert [d.index for d in draws(endless, range(3))] == [0, 1, 2, 3, 4, 5]
+    assert [d.record for d in draws(endless, range(3))] == [0, 1, 2, 3, 4, 5]
 
 
 def test_an_empty_source_is_refused():

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from people import person
 
 from metricpose.augment.appearance import AppearanceConfig
 from metricpose.augment.compositing import Bank, CompositingConfig
@@ -12,6 +11,7 @@ from metricpose.augment.geometric import GeometricConfig, View
 from metricpose.data.pipeline import Augmentation, cut_crop, make_sample
 from metricpose.skeleton import catalog
 from metricpose.types import HIDDEN, OUTSIDE, UNKNOWN, VISIBLE
+from people import person
 
 NET = catalog.get("metricpose_25")
 PLAIN = Augmentation(appearance=AppearanceConfig.none(), compositing=CompositingConfig.none())

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from people import person
 from safetensors import safe_open
 
 from metricpose.data.shards import Shard, ShardFolder, render_shards, shard_path, write_shard
 from metricpose.errors import DataError
 from metricpose.geometry.camera import Camera
+from people import person
 
 
 def render(index):
@@ -50,7 +50,9 @@ def test_records_come_back(tmp_path):
         for name in ("K", "R", "t"):
             assert (getattr(got.camera, name) == getattr(wanted.camera, name)).all()
         assert got.info == {"number": wanted.info["number"], "height_mm": 1700.5, "pose": "made up"}
-    assert shard[0].camera.project(np.array([[1.0, 2, 900]])) == pytest.approx(turned.project(np.array([[1.0, 2, 900]])))
+    assert shard[0].camera.project(np.array([[1.0, 2, 900]])) == pytest.approx(
+        turned.project(np.array([[1.0, 2, 900]]))
+    )
     assert shard[1].alpha is None
     assert np.abs(shard[0].alpha.astype(int) - first.alpha).mean() < 3
 

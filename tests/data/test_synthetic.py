@@ -3,10 +3,10 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from people import People, person
 
 from metricpose.data.synthetic import ENDLESS, RenderedSource, ScenePart
 from metricpose.errors import DataError
+from people import People, person
 
 
 def make():

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import torch
-from people import People
 from safetensors.torch import load_file
 
 from metricpose.data.loading import SampleMaker, fixed_batches
@@ -16,6 +15,7 @@ from metricpose.models.metro import Metro, MetroConfig
 from metricpose.skeleton import catalog
 from metricpose.training.loop import TrainingData, train
 from metricpose.training.settings import TrainingConfig
+from people import People
 
 SIDE = 32
 PLAIN = Augmentation()

@@ -73,7 +73,9 @@ def test_other_settings_do_not_resume(tmp_path):
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(whole, "steps=8", "precision=bf16"), env=environment(), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command(whole, "steps=8", "precision=bf16"), env=environment(), check=True, stdout=subprocess.DEVNULL
+    )
     process = subprocess.Popen(
         command(killed, "steps=8", "precision=bf16", "workers=1"), env=environment(), stdout=subprocess.DEVNULL
     )
@@ -84,7 +86,9 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
     process.wait()
     reached = read_progress(killed / "state.safetensors").step
     assert 0 < reached < 8
-    subprocess.run(command(killed, "steps=8", "precision=bf16"), env=environment(), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command(killed, "steps=8", "precision=bf16"), env=environment(), check=True, stdout=subprocess.DEVNULL
+    )
     for name in ("state", "model"):
         assert digest(killed / f"{name}.safetensors") == digest(whole / f"{name}.safetensors")
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from people import People
 from torch import nn
 
 from metricpose.data.loading import fixed_batches, unpack
 from metricpose.skeleton import catalog
 from metricpose.training.validation import validate
 from metricpose.types import Pose
+from people import People
 
 NET = catalog.get("metricpose_25")
 

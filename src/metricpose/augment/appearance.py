@@ -37,20 +37,20 @@ class AppearanceConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    colour: float = Field(1.0, ge=0, le=1)
-    brightness: float = Field(0.125, ge=0, le=1)
+    colour: float = Field(default=1.0, ge=0, le=1)
+    brightness: float = Field(default=0.125, ge=0, le=1)
     contrast: tuple[float, float] = (0.5, 1.5)
     saturation: tuple[float, float] = (0.5, 1.5)
-    hue_degrees: float = Field(72.0, ge=0, le=180)
-    gamma: float = Field(0.3, ge=0, le=1)
-    gamma_sigma: float = Field(0.25, ge=0, le=1)
-    grey: float = Field(0.03, ge=0, le=1)
-    erase: float = Field(0.15, ge=0, le=1)
-    erase_area: float = Field(0.8 / 3, ge=0, le=1)
-    blur: float = Field(0.2, ge=0, le=1)
-    noise: float = Field(0.25, ge=0, le=1)
-    lowres: float = Field(0.15, ge=0, le=1)
-    jpeg: float = Field(0.2, ge=0, le=1)
+    hue_degrees: float = Field(default=72.0, ge=0, le=180)
+    gamma: float = Field(default=0.3, ge=0, le=1)
+    gamma_sigma: float = Field(default=0.25, ge=0, le=1)
+    grey: float = Field(default=0.03, ge=0, le=1)
+    erase: float = Field(default=0.15, ge=0, le=1)
+    erase_area: float = Field(default=0.8 / 3, ge=0, le=1)
+    blur: float = Field(default=0.2, ge=0, le=1)
+    noise: float = Field(default=0.25, ge=0, le=1)
+    lowres: float = Field(default=0.15, ge=0, le=1)
+    jpeg: float = Field(default=0.2, ge=0, le=1)
 
     @staticmethod
     def none() -> AppearanceConfig:
@@ -152,7 +152,9 @@ def blur(image: Image, rng: np.random.Generator) -> Image:
 def lower_resolution(image: Image, factor: float) -> Image:
     """Shrink by `factor` and enlarge again."""
     height, width = image.shape[:2]
-    small = cv2.resize(image, (max(2, round(width * factor)), max(2, round(height * factor))), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        image, (max(2, round(width * factor)), max(2, round(height * factor))), interpolation=cv2.INTER_AREA
+    )
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
@@ -167,7 +169,7 @@ def add_noise(image: Image, sigma: float, rng: np.random.Generator) -> Image:
 def recompress(image: Image, quality: int) -> Image:
     """Through JPEG at `quality` and back."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 def erase(image: Image, largest_area: float, rng: np.random.Generator) -> Image:

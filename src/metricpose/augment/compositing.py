@@ -39,11 +39,11 @@ class CompositingConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    occlude: float = Field(0.25, ge=0, le=1)
+    occlude: float = Field(default=0.25, ge=0, le=1)
     objects: tuple[int, int] = (1, 5)
     object_scale: tuple[float, float] = (0.12, 0.6)
-    background: float = Field(0.0, ge=0, le=1)
-    fill_border: float = Field(0.5, ge=0, le=1)
+    background: float = Field(default=0.0, ge=0, le=1)
+    fill_border: float = Field(default=0.5, ge=0, le=1)
     photos: str | None = None
 
     @staticmethod
@@ -68,7 +68,7 @@ def read_photos(folder: str | Path, side: int = 384) -> list[Photo]:
     """
     paths = sorted(p for p in Path(folder).glob("*") if p.suffix.lower() in _SUFFIXES)
     if not paths:
-        raise DataError(f"no photographs (.jpg .png .webp .bmp) in {folder}; give a folder that holds some, or none at all")
+        raise DataError(f"no photographs (.jpg .png .webp .bmp) in {folder}; give a folder that holds some, or none")
     return [_read_photo(path, side) for path in paths]
 
 
@@ -119,7 +119,9 @@ def draw_background(height: int, width: int, bank: Bank, rng: np.random.Generato
     y, x = int(rng.integers(0, photo.shape[0] - h + 1)), int(rng.integers(0, photo.shape[1] - w + 1))
     part = photo[y : y + h, x : x + w]
     part = part[:, ::-1] if rng.random() < 0.5 else part
-    return cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR)
+    return cv2.resize(
+        np.ascontiguousarray(part), (width, height), interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    )
 
 
 def draw_texture(height: int, width: int, rng: np.random.Generator) -> Image:
@@ -170,7 +172,11 @@ def draw_shape(n: int, rng: np.random.Generator) -> Mask:
 
 
 def _paste(
-    image: Image, thing: UInt8[np.ndarray, "a b 3"], alpha: UInt8[np.ndarray, "a b"], side: float, rng: np.random.Generator
+    image: Image,
+    thing: UInt8[np.ndarray, "a b 3"],
+    alpha: UInt8[np.ndarray, "a b"],
+    side: float,
+    rng: np.random.Generator,
 ) -> None:
     """Blend `thing` into `image` in place: turned, scaled so its longer side is `side`, anywhere in the image."""
     centre = rng.uniform((0, 0), (image.shape[1], image.shape[0]))
@@ -191,5 +197,5 @@ def _placement(
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
     c, s = abs(matrix[0, 0]), abs(matrix[0, 1])
     size = (max(2, math.ceil(width * c + height * s - 1e-6)), max(2, math.ceil(width * s + height * c - 1e-6)))
-    matrix[:, 2] += (np.array(size) - 1) / 2 - ((width - 1) / 2, (height - 1) / 2)
+    matrix[:, 2] += ((size[0] - width) / 2, (size[1] - height) / 2)
     return matrix, size

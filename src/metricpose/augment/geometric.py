@@ -25,12 +25,12 @@ class GeometricConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    shift: float = Field(0.1, ge=0, le=1)
+    shift: float = Field(default=0.1, ge=0, le=1)
     zoom: tuple[float, float] = (0.75, 1.25)
-    roll_degrees: float = Field(20.0, ge=0, le=180)
-    full_roll: float = Field(0.0, ge=0, le=1)
-    flip: float = Field(0.5, ge=0, le=1)
-    truncation: float = Field(0.0, ge=0, le=1)
+    roll_degrees: float = Field(default=20.0, ge=0, le=180)
+    full_roll: float = Field(default=0.0, ge=0, le=1)
+    flip: float = Field(default=0.5, ge=0, le=1)
+    truncation: float = Field(default=0.0, ge=0, le=1)
 
 
 class View(NamedTuple):

@@ -29,7 +29,8 @@ def run(
         overrides.append(f"training.max_minutes={max_minutes}")
     loaded = load_recipe(recipe, overrides)
     network, data = build_network(loaded), build_data(loaded)
-    print(summary(loaded, sum(p.numel() for p in network.parameters()), [len(s) for s in data.maker.sources], data.counts))
+    parameters, lengths = sum(p.numel() for p in network.parameters()), [len(s) for s in data.maker.sources]
+    print(summary(loaded, parameters, lengths, data.counts))
     if dry_run:
         return {}
     _keep_recipe(loaded)
@@ -57,7 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     """`python -m metricpose.cli.train RECIPE`: training without the optional command line packages."""
     parser = argparse.ArgumentParser(prog="metricpose train", description=run.__doc__)
     parser.add_argument("recipe", help="YAML file", type=Path)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting; repeatable")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting; repeatable"
+    )
     parser.add_argument("--dry-run", action="store_true", help="check everything and stop")
     parser.add_argument("--max-minutes", type=float, help="stop with a checkpoint after so many minutes")
     options = parser.parse_args(arguments)

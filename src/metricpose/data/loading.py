@@ -38,9 +38,9 @@ class SampleMaker(Dataset):
     def sample(self, draw: Draw) -> Sample:
         """The sample of one draw."""
         source = self.sources[draw.source]
-        if draw.index >= len(source):
+        if draw.record >= len(source):
             source.refresh()
-        record = source[draw.index]
+        record = source[draw.record]
         return make_sample(record, self.side, self.skeleton, self.augmentation, np.random.default_rng(draw.seed))
 
 

@@ -38,7 +38,7 @@ class Draw(NamedTuple):
     """One sample to make: which record, with which random seed."""
 
     source: int
-    index: int
+    record: int
     seed: tuple[int, ...]
 
 

@@ -71,9 +71,7 @@ def cut_crop(
     image: UInt8[np.ndarray, "h w 3"], camera: Camera, view: View, side: int
 ) -> tuple[UInt8[np.ndarray, "s s 3"], Camera]:
     """The square image a virtual camera aimed at the view's box takes, and that camera (`geometry.crop`)."""
-    crop = crop_camera(
-        camera, view.box_xywh, side, shift=view.shift, zoom=view.zoom, roll=view.roll, flip=view.flip
-    )
+    crop = crop_camera(camera, view.box_xywh, side, shift=view.shift, zoom=view.zoom, roll=view.roll, flip=view.flip)
     return resample(image, camera, crop), crop
 
 
@@ -142,7 +140,7 @@ def _labelled(
 def _crop_pixels(
     record: Record, camera: Camera, conversion: Conversion, joints_mm: Float[np.ndarray, "j 3"]
 ) -> Float[np.ndarray, "j 2"]:
-    """Crop pixels: the projection of the 3D joint where it is known, else of the 2D label's ray; NaN behind the camera."""
+    """Crop pixels: of the 3D joint where it is known, else of the 2D label's ray; NaN behind the camera."""
     near = joints_mm[:, 2:] > _NEAREST_MM
     projected = camera.project_camera(np.where(near, joints_mm, np.nan))
     annotated = conversion.apply(np.asarray(record.joints_px, np.float64))

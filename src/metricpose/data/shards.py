@@ -43,7 +43,9 @@ def shard_path(folder: str | Path, number: int) -> Path:
     return Path(folder) / f"shard-{number:06d}.safetensors"
 
 
-def write_shard(path: str | Path, records: Sequence[Record], *, quality: int = 90, facts: dict[str, str] | None = None) -> None:
+def write_shard(
+    path: str | Path, records: Sequence[Record], *, quality: int = 90, facts: dict[str, str] | None = None
+) -> None:
     """Write records (of one skeleton) as one file, atomically.
 
     Args:
@@ -55,7 +57,7 @@ def write_shard(path: str | Path, records: Sequence[Record], *, quality: int = 9
     """
     skeletons = sorted({r.skeleton for r in records})
     if len(skeletons) != 1:
-        raise DataError(f"a shard holds one skeleton and at least one record; got {len(records)} records of {skeletons}")
+        raise DataError(f"a shard holds records of one skeleton; got {len(records)} records of {skeletons}")
     blob, parts, crcs = bytearray(), [], []
     for record in records:
         pieces = _encode(record, quality)
@@ -63,10 +65,11 @@ def write_shard(path: str | Path, records: Sequence[Record], *, quality: int = 9
         parts.append([(end - len(p), len(p)) for end, p in zip(ends, pieces)])
         blob += b"".join(pieces)
         crcs.append(zlib.crc32(b"".join(pieces)))
-    arrays = {"bytes": np.frombuffer(bytes(blob), np.uint8), "parts": np.array(parts, np.int64), "crc": np.array(crcs, np.int64)}
-    metadata = {"format": FORMAT, "skeleton": skeletons[0], **(facts or {})}
+    arrays = _labels(records)
+    arrays["bytes"] = np.frombuffer(bytes(blob), np.uint8)
+    arrays |= {"parts": np.array(parts, np.int64), "crc": np.array(crcs, np.int64)}
     with atomic_path(path) as temporary:
-        save_file(arrays | _labels(records), temporary, metadata)
+        save_file(arrays, temporary, {"format": FORMAT, "skeleton": skeletons[0], **(facts or {})})
 
 
 def _encode(record: Record, quality: int) -> list[bytes]:
@@ -118,7 +121,7 @@ class Shard:
             self._labels = {name: self._file.get_tensor(name) for name in (*_LABELS, "parts", "crc")}
             self._bytes = self._file.get_slice("bytes")
         except (SafetensorError, OSError, ValueError) as error:
-            raise DataError(f"{path}: truncated, or not a shard ({error}). Delete it and render or convert it again.") from error
+            raise DataError(f"{path}: truncated, or not a shard ({error}). Delete it and make it again.") from error
         self.metadata = metadata
         self.skeleton: str = metadata["skeleton"]
 
@@ -135,17 +138,17 @@ class Shard:
         start, end = int(parts[0, 0]), int(parts[-1].sum())
         data = self._bytes[start:end]
         if zlib.crc32(data) != self._labels["crc"][index]:
-            raise DataError(f"{self.path}: record {index} does not match its checksum. Delete the file and make it again.")
+            raise DataError(f"{self.path}: record {index} does not match its checksum. Delete the file, make it again.")
         image, mask, info = (data[offset - start : offset - start + length] for offset, length in parts)
         return Record(
-            image=cv2.cvtColor(cv2.imdecode(image, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
+            image=cv2.cvtColor(np.asarray(cv2.imdecode(image, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB),
             camera=_camera(row),
             box_xywh=row["box"],
             joints_mm=row["joints_mm"].astype(np.float64),
             joints_px=row["joints_px"].astype(np.float64),
             visibility=row["visibility"],
             skeleton=self.skeleton,
-            alpha=cv2.imdecode(mask, cv2.IMREAD_GRAYSCALE) if len(mask) else None,
+            alpha=np.asarray(cv2.imdecode(mask, cv2.IMREAD_GRAYSCALE)) if len(mask) else None,
             abs_valid=bool(row["abs_valid"]),
             info=json.loads(info.tobytes()),
         )
@@ -171,7 +174,7 @@ class ShardFolder:
         self._shards: list[Shard] = []
         self._ends = np.zeros(0, np.int64)
         if self.refresh() == 0 and not may_be_empty:
-            raise DataError(f"no shard-000000.safetensors in {folder}: render some (metricpose synth bake) or mend the path")
+            raise DataError(f"no shard-000000.safetensors in {folder}: mend the path, or render some (synth bake)")
 
     def refresh(self) -> int:
         """Look for new shards; returns the number of records now."""
@@ -234,10 +237,14 @@ def render_shards(
     return len(missing) * per_shard
 
 
-def _run(make_renderer: Callable[[], Renderer], jobs: list[tuple], workers: int) -> Iterable[None]:
+def _run(make_renderer: Callable[[], Renderer], jobs: list[tuple], workers: int) -> Iterable[int]:
+    """The number of records of each shard as it gets done."""
+    if not jobs:
+        return
     if workers == 0 or len(jobs) < 2:
-        renderer = make_renderer() if jobs else None
-        yield from (_render_shard(renderer, *job) for job in jobs if renderer is not None)
+        renderer = make_renderer()
+        for job in jobs:
+            yield _render_shard(renderer, *job)
         return
     # spawn: a forked child of a process that has used numba's or torch's threads can hang.
     with get_context("spawn").Pool(min(workers, len(jobs)), _start, (make_renderer,)) as pool:
@@ -252,9 +259,10 @@ def _start(make_renderer: Callable[[], Renderer]) -> None:
     _RENDERER.append(make_renderer())
 
 
-def _render_job(job: tuple) -> None:
-    _render_shard(_RENDERER[0], *job)
+def _render_job(job: tuple) -> int:
+    return _render_shard(_RENDERER[0], *job)
 
 
-def _render_shard(renderer: Renderer, path: str, first: int, count: int, facts: dict[str, str] | None) -> None:
+def _render_shard(renderer: Renderer, path: str, first: int, count: int, facts: dict[str, str] | None) -> int:
     write_shard(path, [renderer(i) for i in range(first, first + count)], facts=facts)
+    return count

@@ -64,7 +64,13 @@ class Run:
 
 
 def train(
-    model: nn.Module, name: str, data: TrainingData, config: TrainingConfig, out: str | Path, *, facts: dict[str, Any] | None = None
+    model: nn.Module,
+    name: str,
+    data: TrainingData,
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    facts: dict[str, Any] | None = None,
 ) -> dict[str, float]:
     """Train `model` in the folder `out`, going on from `out/state.safetensors` if it is there.
 
@@ -98,7 +104,7 @@ def train(
 def _prepare(model: nn.Module, data: TrainingData, config: TrainingConfig, place: Place, state: Path) -> Run:
     model = model.to(place.device)
     if config.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     lengths = [len(source) for source in data.maker.sources]
     stream = Stream(config.seed, data.counts, [[Phase(0, n)] for n in lengths])
     run = Run(model, Average(model, config.ema), build_optimizer(model, config, place), stream)
@@ -117,13 +123,10 @@ def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> t
 
     torch multiplies decay by the learning rate; c / (sqrt(T) lr0) makes the step's factor 1 - c / sqrt(T) * lr / lr0.
     """
-    backbone = {id(p) for n, p in model.named_parameters() if n.startswith("backbone.")}
-    parts = {True: [p for p in model.parameters() if id(p) in backbone], False: [p for p in model.parameters() if id(p) not in backbone]}
-    groups = [
-        {"params": params, "factor": config.backbone_lr if is_backbone else 1.0}
-        for is_backbone, params in parts.items()
-        if params
-    ]
+    named = list(model.named_parameters())
+    backbone = [p for n, p in named if n.startswith("backbone.")]
+    rest = [p for n, p in named if not n.startswith("backbone.")]
+    groups = [{"params": p, "factor": f} for p, f in ((backbone, config.backbone_lr), (rest, 1.0)) if p]
     decay = config.decay / (math.sqrt(config.steps) * config.lr)
     return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay, fused=place.device.type in ("cpu", "cuda"))
 
@@ -133,7 +136,7 @@ def _check_same(saved: dict[str, Any], config: TrainingConfig, state: Path) -> N
     different = [k for k in now if k not in FREE_TO_CHANGE and saved.get(k) != now[k]]
     if different:
         changes = ", ".join(f"{k} {saved.get(k)} -> {now[k]}" for k in different)
-        raise CheckpointError(f"{state} belongs to a run with other settings ({changes}). Use another folder, or the same settings.")
+        raise CheckpointError(f"{state} belongs to a run with other settings ({changes}): use another folder")
 
 
 def _steps(
@@ -158,7 +161,7 @@ def _steps(
         if run.step % config.log_every == 0:
             log.train(run.step, _summary(window, config, run, time.monotonic() - since, place))
             window, since = [], time.monotonic()
-        if config.validate_every and data.validation and (run.step % config.validate_every == 0 or run.step == config.steps):
+        if data.validation and _validation_due(run, config):
             measures = validate(run.average.model, data.validation, place.device, config.precision)
             log.validation(run.step, measures)
         stop = any_rank(bool(stopped) or _out_of_time(run, config), place)
@@ -193,7 +196,10 @@ def _update(run: Run, finite: bool) -> None:
     """Apply the gradients, or, if they are not finite, leave this step out."""
     run.bad_steps = 0 if finite else run.bad_steps + 1
     if run.bad_steps >= _BAD_STEPS_IN_A_ROW:
-        raise DataError(f"the loss was not finite for {run.bad_steps} steps up to {run.step}: lower the learning rate, or check the labels")
+        raise DataError(
+            f"the loss was not finite for {run.bad_steps} steps up to {run.step}: "
+            "lower the learning rate, or check the labels"
+        )
     if finite:
         run.optimizer.step()
         run.average.update(run.model, run.step)
@@ -209,7 +215,9 @@ def _refresher(run: Run, data: TrainingData, config: TrainingConfig) -> Callable
     return before_step
 
 
-def _summary(window: list[dict[str, Tensor]], config: TrainingConfig, run: Run, seconds: float, place: Place) -> dict[str, float]:
+def _summary(
+    window: list[dict[str, Tensor]], config: TrainingConfig, run: Run, seconds: float, place: Place
+) -> dict[str, float]:
     values = torch.stack([torch.stack([row[k].float() for k in row]) for row in window]).mean(0)
     means = dict(zip(window[0], mean_over_ranks(values, place.world).tolist()))
     rate = config.lr * config.schedule.factor(run.step - 1, config.steps)
@@ -218,6 +226,10 @@ def _summary(window: list[dict[str, Tensor]], config: TrainingConfig, run: Run, 
 
 def _out_of_time(run: Run, config: TrainingConfig) -> bool:
     return config.max_minutes > 0 and time.monotonic() - run.started > 60 * config.max_minutes
+
+
+def _validation_due(run: Run, config: TrainingConfig) -> bool:
+    return config.validate_every > 0 and (run.step % config.validate_every == 0 or run.step == config.steps)
 
 
 def _save_due(run: Run, config: TrainingConfig) -> bool:
@@ -248,7 +260,7 @@ def _stop_signals() -> Iterator[list[int]]:
 
     def note(number: int, frame: object) -> None:
         received.append(number)
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

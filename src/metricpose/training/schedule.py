@@ -19,8 +19,8 @@ class ScheduleConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["metrabs", "cosine", "constant", "one_cycle"] = "metrabs"
-    warmup: int = Field(0, ge=0)
-    final: float = Field(0.01, ge=0, le=1)
+    warmup: int = Field(default=0, ge=0)
+    final: float = Field(default=0.01, ge=0, le=1)
 
     def factor(self, step: int, steps: int) -> float:
         """Factor of the base learning rate at `step` of `steps`."""

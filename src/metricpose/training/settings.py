@@ -34,28 +34,29 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     steps: int = Field(gt=0)
-    batch_size: int = Field(32, gt=0)
-    seed: int = Field(0, ge=0)
-    lr: float = Field(1e-4, gt=0)
-    backbone_lr: float = Field(1.0, ge=0)
-    decay: float = Field(3e-3, ge=0)
-    clip: float = Field(10.0, ge=0)
+    batch_size: int = Field(default=32, gt=0)
+    seed: int = Field(default=0, ge=0)
+    lr: float = Field(default=1e-4, gt=0)
+    backbone_lr: float = Field(default=1.0, ge=0)
+    decay: float = Field(default=3e-3, ge=0)
+    clip: float = Field(default=10.0, ge=0)
     schedule: ScheduleConfig = ScheduleConfig()
-    ema: float = Field(0.999, ge=0, lt=1)
+    ema: float = Field(default=0.999, ge=0, lt=1)
     precision: Literal["bf16", "fp32"] = "bf16"
     channels_last: bool = True
     device: str = "auto"
-    threads: int = Field(0, ge=0)
-    workers: int = Field(1, ge=0)
-    log_every: int = Field(50, gt=0)
-    validate_every: int = Field(1000, ge=0)
-    checkpoint_every: int = Field(1000, gt=0)
-    checkpoint_minutes: float = Field(10.0, ge=0)
-    refresh_every: int = Field(0, ge=0)
-    max_minutes: float = Field(0.0, ge=0)
+    threads: int = Field(default=0, ge=0)
+    workers: int = Field(default=1, ge=0)
+    log_every: int = Field(default=50, gt=0)
+    validate_every: int = Field(default=1000, ge=0)
+    checkpoint_every: int = Field(default=1000, gt=0)
+    checkpoint_minutes: float = Field(default=10.0, ge=0)
+    refresh_every: int = Field(default=0, ge=0)
+    max_minutes: float = Field(default=0.0, ge=0)
 
 
 FREE_TO_CHANGE = {
-    "device", "threads", "workers", "log_every", "validate_every", "checkpoint_every", "checkpoint_minutes", "max_minutes",
+    "device", "threads", "workers", "log_every", "validate_every", "checkpoint_every", "checkpoint_minutes",
+    "max_minutes",
 }  # fmt: skip
 """Settings that may differ when a run is resumed, because they change no weight."""
