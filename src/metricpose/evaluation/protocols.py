@@ -1,0 +1,218 @@
+"""Evaluation protocols: what is measured on what, stated in full, and printed above every table.
+
+A protocol names its data and boxes; its groups name the joints, the root and what else a number depends on. Numbers of
+one group may be compared with each other and with nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from metricpose.errors import InputError
+from metricpose.skeleton import catalog
+from metricpose.skeleton.core import Conversion, Skeleton, subset_conversion
+
+Breakdown = Literal["height", "age", "distance", "visibility", "joint"]
+Subset = Literal["all", "present"]
+LIMBS = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in "lr")
+
+
+@dataclass(frozen=True)
+class Group:
+    """People whose numbers belong in one average.
+
+    Attributes:
+        name: heading of its rows.
+        source: beginning of the item's source; "" takes all.
+        skeleton: joint order and definition everything is measured in.
+        joints: those that count.
+        root: joints whose mean is subtracted for relative errors.
+        resample: what the intervals resample. With few persons this is the image, and says nothing of new persons.
+        absolute: whether the distance from the camera is known well enough to be scored.
+        by_name: take joints of equal name where no conversion between the definitions has been fitted. They are
+            different points, 20-50 mm apart; the card says so.
+        note: caveat printed with the card.
+    """
+
+    name: str
+    skeleton: str
+    joints: tuple[str, ...]
+    root: tuple[str, ...]
+    source: str = ""
+    resample: Literal["image", "person"] = "image"
+    absolute: bool = True
+    by_name: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for joint in (*self.joints, *self.root):
+            catalog.get(self.skeleton).index(joint)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way of measuring.
+
+    Attributes:
+        name, title: for the command line and for reading.
+        data: "labels" (a labels file) or "synthetic" (rendered people or shards).
+        groups: what is reported, in order.
+        split: part of the data.
+        count: images taken by default; None takes all.
+        seed: of everything random.
+        truncated: boxes are random parts of the person's box (augment.truncation), `boxes` of them per image.
+        subsets: "all" joints, and "present" ones: whose true projection lies inside the crop, in [0, side).
+        breakdowns: tables below the main one.
+    """
+
+    name: str
+    title: str
+    data: Literal["labels", "synthetic"]
+    groups: tuple[Group, ...]
+    split: str
+    count: int | None = None
+    seed: int = 0
+    truncated: bool = False
+    boxes: int = 1
+    subsets: tuple[Subset, ...] = ("all",)
+    breakdowns: tuple[Breakdown, ...] = ("height", "age", "distance", "visibility", "joint")
+
+    @property
+    def crop_source(self) -> str:
+        """Where the boxes come from, in words."""
+        if self.truncated:
+            return f"{self.boxes} random parts of the true box per image, truncation sampler, seed {self.seed}"
+        return "true boxes"
+
+    @property
+    def matching(self) -> str:
+        """How predictions and ground truth are paired, in words."""
+        return "one prediction per true box"
+
+
+_SYNTHETIC = Group(
+    "synthetic", "h36m_17", catalog.H36M_17.joints, ("pelvis",), note="rendered people: says little about photographs"
+)
+
+PROTOCOLS: dict[str, Protocol] = {
+    p.name: p
+    for p in (
+        Protocol("synthetic", "rendered people, whole box", "synthetic", (_SYNTHETIC,), "test", count=2000),
+        Protocol(
+            "synthetic-truncated",
+            "rendered people cut off by random boxes (the truncated benchmark of MeTRo and MeTRAbs)",
+            "synthetic",
+            (_SYNTHETIC,),
+            "test",
+            count=500,
+            truncated=True,
+            boxes=4,
+            subsets=("all", "present"),
+        ),
+        Protocol(
+            "real-dev",
+            "a handful of labelled photographs, for development",
+            "labels",
+            (
+                Group("Human3.6M", "h36m_17", catalog.H36M_17.joints, ("pelvis",), "Human3.6M", note="4 images"),
+                Group(
+                    "MPI-INF-3DHP",
+                    "mpi_inf_3dhp_17",
+                    LIMBS,
+                    ("pelvis",),
+                    "MPI-INF-3DHP",
+                    absolute=False,
+                    by_name=True,
+                    note="3 images; metric scale of two of them not established",
+                ),
+                Group(
+                    "Pose2Sim",
+                    "openpose_25",
+                    LIMBS,
+                    ("l_hip", "r_hip"),
+                    "Pose2Sim",
+                    by_name=True,
+                    note="one person in 10 instants from 4 views; truth triangulated from 2D detections, about 30 mm",
+                ),
+            ),
+            "all",
+            breakdowns=("distance", "joint"),
+        ),
+    )
+}
+
+
+def get(name: str) -> Protocol:
+    """The protocol of this name.
+
+    Raises:
+        InputError: no such protocol; the message lists those there are.
+    """
+    if name not in PROTOCOLS:
+        raise InputError(f"unknown protocol '{name}'; known: {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+class JointMap(NamedTuple):
+    """Conversion to a group's skeleton and what it rests on, in words."""
+
+    conversion: Conversion
+    label: str
+
+
+def joint_map(source: str, group: Group) -> JointMap:
+    """How joints of another skeleton become those of a group.
+
+    Raises:
+        InputError: a joint or root of the group cannot be had from `source`.
+    """
+    found, target = catalog.get(source), catalog.get(group.skeleton)
+    conversion, label = _conversion(found, target, group.by_name)
+    needed = dict.fromkeys((*group.joints, *group.root))
+    absent = [joint for joint in needed if not conversion.valid[target.index(joint)]]
+    if absent:
+        raise InputError(
+            f"joints of {source} cannot be scored as {group.name}: nothing gives {', '.join(absent)} of {target.name}"
+        )
+    return JointMap(conversion, label)
+
+
+def _conversion(source: Skeleton, target: Skeleton, by_name: bool) -> tuple[Conversion, str]:
+    if source.definition == target.definition:
+        return catalog.conversion(source, target), f"{source.name}, same definition"
+    try:
+        return catalog.conversion(source, target), f"{source.name}, fitted to {target.definition} joints"
+    except InputError:
+        if not by_name:
+            raise
+    label = f"{source.name} by equal names; {source.definition} and {target.definition} joints are 20-50 mm apart"
+    return subset_conversion(source, target), label
+
+
+HEIGHTS_MM = (0.0, 1000.0, 1300.0, 1500.0, 1700.0, np.inf)
+AGES_YEARS = (0.0, 6.0, 13.0, 18.0, 65.0, np.inf)
+DISTANCES_MM = (0.0, 2000.0, 4000.0, 8000.0, np.inf)
+
+
+def bins(
+    values: Float[np.ndarray, " n"], edges: tuple[float, ...], unit: str, scale: float = 1.0
+) -> list[tuple[str, Bool[np.ndarray, " n"]]]:
+    """Name and members of each range [low, high); unknown values belong to none.
+
+    Args:
+        edges: ascending, from 0 to infinity.
+        scale: divides the edges for the names.
+    """
+    out = []
+    for low, high in pairwise(edges):
+        if low == 0:
+            name = f"< {high / scale:g} {unit}"
+        else:
+            name = f">= {low / scale:g} {unit}" if np.isinf(high) else f"{low / scale:g}-{high / scale:g} {unit}"
+        out.append((name, (values >= low) & (values < high)))
+    return out

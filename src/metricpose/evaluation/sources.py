@@ -1,0 +1,135 @@
+"""The records a protocol is measured on, each with an id, and a description of them that identifies the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol as Interface
+
+import numpy as np
+
+from metricpose.augment.truncation import truncate_box
+from metricpose.data.labels import LABELS_NAME, LabelFile
+from metricpose.data.shards import Shard, ShardFolder, shard_path
+from metricpose.data.synthetic import RenderedSource, Renderer
+from metricpose.errors import DataError
+from metricpose.evaluation.protocols import Protocol
+from metricpose.files import sha256
+from metricpose.synthetic.generator import Generator, SyntheticConfig, to_record
+from metricpose.types import Record
+
+_ASSETS = "people.npz"
+
+
+class Sequence(Interface):
+    """What can be counted and asked for a record."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Record: ...
+
+
+@dataclass(frozen=True)
+class Items:
+    """Records in order.
+
+    Attributes:
+        source: where they come from; one per image.
+        data: description with a hash.
+        count: images taken, from the first on.
+        boxes: records made of each image.
+        seed: of random boxes; None leaves the boxes alone.
+    """
+
+    source: Sequence
+    data: str
+    count: int
+    boxes: int = 1
+    seed: int | None = None
+
+    def __len__(self) -> int:
+        return self.count * self.boxes
+
+    def __iter__(self) -> Iterator[Record]:
+        for index in range(self.count):
+            record = self.source[index]
+            name = str(record.info.get("id", f"{index:06d}"))
+            for part in range(self.boxes):
+                yield self._item(record, name, index, part)
+
+    def _item(self, record: Record, name: str, index: int, part: int) -> Record:
+        image = str(record.info.get("file", name))
+        if self.seed is None:
+            return replace(record, info={**record.info, "id": name, "image": image})
+        # One generator per box: a box depends on the seed, image and number alone, not on how many are evaluated.
+        box = truncate_box(np.asarray(record.box_xywh), np.random.default_rng([self.seed, index, part]))
+        return replace(record, box_xywh=box, info={**record.info, "id": f"{name}#{part}", "image": image})
+
+
+def open_items(protocol: Protocol, data: str | Path | None, count: int | None = None) -> Items:
+    """The records of a protocol.
+
+    Args:
+        data: labels file or its folder; for synthetic protocols a folder of shards, a folder of rendering assets, or
+            None to render with what comes with the package.
+        count: images; None takes the protocol's number.
+
+    Raises:
+        DataError: nothing usable there, or fewer records than asked for.
+    """
+    if protocol.data == "labels":
+        source, description = _labels(data)
+    else:
+        source, description = _synthetic(protocol, Path(data) if data is not None else None, count)
+    wanted = count if count is not None else protocol.count
+    taken = len(source) if wanted is None else wanted
+    if not 1 <= taken <= len(source):
+        raise DataError(f"protocol {protocol.name}: asked for {taken} images, {data} holds {len(source)}; use --count")
+    seed = protocol.seed if protocol.truncated else None
+    return Items(source, f"{description}, first {taken}", taken, protocol.boxes, seed)
+
+
+def _labels(data: str | Path | None) -> tuple[Sequence, str]:
+    if data is None:
+        raise DataError(f"this protocol needs --data: a folder with {LABELS_NAME}, or such a file")
+    labels = LabelFile(data)
+    return labels, f"labels {sha256(labels.path)[:16]}"
+
+
+def _synthetic(protocol: Protocol, data: Path | None, count: int | None) -> tuple[Sequence, str]:
+    if data is not None and shard_path(data, 0).exists():
+        shards = ShardFolder(data)
+        needed = min(len(shards), count or protocol.count or len(shards))
+        return shards, f"shards {_hash_of_shards(data, needed)}"
+    if data is not None and not (data / _ASSETS).exists():
+        raise DataError(
+            f"{data} holds neither shards ({shard_path(data, 0).name}) nor rendering assets ({_ASSETS}); "
+            "leave --data out to render with what comes with the package"
+        )
+    config = SyntheticConfig.model_validate({"split": protocol.split, "seed": protocol.seed, "assets": data})
+    assets = sha256(data / _ASSETS)[:16] if data is not None else "of the package"
+    settings = config.model_dump_json(exclude={"assets"})
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    return RenderedSource(_MakeRenderer(config)), f"rendered, settings {digest}, assets {assets}"
+
+
+def _hash_of_shards(folder: Path, records: int) -> str:
+    """Hash of the files that hold the first records."""
+    digest, held, number = hashlib.sha256(), 0, 0
+    while held < records:
+        part = shard_path(folder, number)
+        digest.update(sha256(part).encode())
+        held += len(Shard(part))
+        number += 1
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _MakeRenderer:
+    config: SyntheticConfig
+
+    def __call__(self) -> Renderer:
+        generator = Generator(self.config)
+        return lambda index: to_record(generator.scene(index))
