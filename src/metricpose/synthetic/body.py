@@ -17,7 +17,8 @@ from jaxtyping import Float, Float32, Int, Int32
 from metricpose.errors import DataError
 from metricpose.synthetic.controls import CONTROLS
 from metricpose.synthetic.kernel import kernel
-from metricpose.synthetic.phenotype import PhenotypePrior
+from metricpose.synthetic.knees import Heads, refit_knees
+from metricpose.synthetic.phenotype import TALL_ADULT, PhenotypePrior
 from metricpose.synthetic.rig import Posed, make_rig
 from metricpose.synthetic.rotations import unit
 
@@ -87,9 +88,12 @@ class Body:
         self.template = np.asarray(file["Tn"], np.float32)
         self.skinning = _normalised(np.asarray(file["top"], np.int32), np.asarray(file["tw"], np.float32))
         self._mean = np.asarray(file["T"], np.float32).ravel()
-        self._mean_heads = np.asarray(file["H"], np.float64)
-        self._head_basis = np.asarray(file["HB"], np.float64)
-        self._basis, self._basis_scale = _quantised(np.asarray(file["BS"], np.float32))
+        basis = np.asarray(file["BS"], np.float32)
+        heads = Heads(np.asarray(file["H"], np.float64), np.asarray(file["HB"], np.float64))
+        skin_vertices, tall = np.unique(file["body_v"]).astype(np.int64), self.prior.coefficients(TALL_ADULT)
+        heads = refit_knees(heads, self._mean.reshape(-1, 3), basis, skin_vertices, tall, self.bones)
+        self._mean_heads, self._head_basis = heads
+        self._basis, self._basis_scale = _quantised(basis)
         if len(self._basis) % 4:
             raise DataError(f"body file: the basis has rank {len(self._basis)}; expected a multiple of 4")
         self.keypoints = _keypoints(file)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +24,7 @@ JOINTS: tuple[str, ...] = (
 Weights = Mapping[str, float]
 
 
+@runtime_checkable
 class AnnyBody(Protocol):
     """What a body must tell: bone names, and surface keypoints as (vertex indices, weights)."""
 
@@ -31,27 +32,29 @@ class AnnyBody(Protocol):
     keypoints: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-# Joint -> (bone that carries it, landmarks and weights), for the left side; ".L" becomes ".R" on the right and
-# ".O" is the other side. Landmarks "kp:..." are surface keypoints.
-_HIP: Weights = {"upperleg01.L": 1.07, "upperleg01.O": -0.07, "spine03": 0.335, "spine05": -0.335}
+# Joint -> (bone that carries it, landmarks and weights). On the right ".L" reads ".R", and ".O" is the other side.
+# "kp:..." are surface keypoints. Numbers: see `docs/joint-definitions.md`.
 LEFT: dict[str, tuple[str, Weights]] = {
-    "hip": ("root", _HIP),
-    "knee": ("upperleg02.L", {"lowerleg01.L": 1.0}),
-    "ankle": ("lowerleg02.L", {"foot.L": 1.0}),
-    "shoulder": ("shoulder01.L", {"upperarm01.L": 0.5, "shoulder01.L": 0.5}),
-    "elbow": ("upperarm02.L", {"lowerarm01.L": 1.0}),
-    "wrist": ("lowerarm02.L", {"wrist.L": 1.0}),
+    "hip": ("root", {"upperleg01.L": 1.09, "upperleg01.O": -0.09, "neck01": 0.092, "root": -0.092}),
+    "knee": ("upperleg02.L", {"lowerleg01.L": 0.98, "upperleg01.L": 0.02}),
+    "ankle": ("lowerleg02.L", {"foot.L": 0.5, "kp:left_heel": 0.5}),
+    "shoulder": ("shoulder01.L", {"upperarm01.L": 0.60, "shoulder01.L": 0.34, "neck01": 0.06}),
+    "elbow": ("upperarm02.L", {"lowerarm01.L": 0.965, "upperarm01.L": 0.035}),
+    "wrist": ("lowerarm02.L", {"wrist.L": 1.035, "lowerarm01.L": -0.035}),
     "eye": ("head", {"kp:left_eye": 1.0}),
     "ear": ("head", {"kp:left_ear": 1.0}),
     "toe": ("toe1-1.L", {"kp:left_big_toe": 1.0}),
     "heel": ("foot.L", {"kp:left_heel": 1.0}),
 }
 CENTRE: dict[str, tuple[str, Weights]] = {
-    "pelvis": ("root", {"upperleg01.L": 0.5, "upperleg01.R": 0.5, "spine03": 0.335, "spine05": -0.335}),
-    "spine": ("spine02", {"spine02": 1.0}),
-    "thorax": ("spine01", {"neck01": 0.88, "spine01": 0.12}),
-    "nose": ("head", {"head": 0.55, "eye.L": 0.225, "eye.R": 0.225}),
-    "head_top": ("head", {"head": 2.0, "neck02": -1.0}),
+    "pelvis": ("root", {"upperleg01.L": 0.5, "upperleg01.R": 0.5, "neck01": 0.092, "root": -0.092}),
+    "spine": ("spine02", {"neck01": 0.28, "spine04": 0.48, "spine01": 0.24}),
+    "thorax": ("spine01", {"neck01": 0.7, "clavicle.L": 0.15, "clavicle.R": 0.15}),
+    "nose": ("head", {"kp:nose": 0.58, "neck01": 0.42}),
+    "head_top": (
+        "head",
+        {"kp:left_ear": 0.5, "kp:right_ear": 0.5, "kp:left_eye": 0.45, "kp:right_eye": 0.45, "kp:nose": -0.9},
+    ),
 }
 
 

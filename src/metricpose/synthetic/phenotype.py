@@ -28,6 +28,10 @@ class Phenotype:
         return self.years < 12.0
 
 
+TALL_ADULT = Phenotype(25.0, {"gender": 0.5, "age": 2.0 / 3.0})
+"""anny's own standard adult, 1.9 m tall: the shape its rig was made on (absent traits are 0.5)."""
+
+
 class PhenotypePrior:
     """The table of people drawn from anny's WHO-calibrated prior, and the map from traits to blend-shape coefficients.
 
