@@ -3,8 +3,8 @@
     python bench/heads.py --model metrabs --batch 8 32 --stride 32 16 8 4 --threads 1 --out heads.json
 
 The goal is at most 5 % over the backbone. Decoding meets it everywhere; the method's own 1 x 1 convolution does not at
-fine strides, where it is 10.5 % (stride 16) to 13 % (stride 4) of MobileNetV2's multiply-adds, against 4.7 % at 32. Each
-number is the best of the repeats: other work on the machine only ever makes a run slower.
+fine strides, where it is 10.5 % (stride 16) to 13 % (stride 4) of MobileNetV2's multiply-adds, against 4.7 % at 32.
+Each number is the best of the repeats: other work on the machine only ever makes a run slower.
 
 Roofline. With J joints, D bins and h x w cells the head writes J(1 + D) h w floats per crop: 14,400 at stride 32 and
 J = 25 (58 KB), 921,600 at stride 4 (3.7 MB). The arithmetic of the decoder is a few operations per float, so memory
@@ -132,8 +132,8 @@ def main(argv: list[str]) -> int:
             row = {"stride": stride, "batch": batch, **measure(model, config, batch, device, arguments.repeats)}
             rows.append(row)
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    report = {"model": arguments.model, "backbone": arguments.backbone, "side": arguments.side, "goal": GOAL, "rows": rows}
-    report |= describe(device, arguments.threads)
+    report = {key: getattr(arguments, key) for key in ("model", "backbone", "side")}
+    report |= {"goal": GOAL, "rows": rows, **describe(device, arguments.threads)}
     if arguments.out:
         with atomic_path(arguments.out) as temporary:
             temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf8")
