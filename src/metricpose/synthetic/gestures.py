@@ -65,7 +65,7 @@ def anywhere(f: Figure, side: str) -> None:
 
 def on_hip(f: Figure, side: str) -> None:
     """Hand on the hip, elbow out."""
-    f.reach(side, jitter(f, 0.19, -0.02, 0.10, spread=0.02), "pelvis", (1.0, 0.5, 0.1), palm=(-1.0, 0.0, -0.3))
+    f.reach(side, jitter(f, 0.245, 0.0, 0.12, spread=0.015), "pelvis", (1.0, 0.5, 0.1), palm=(-1.0, 0.0, -0.3))
     f.hand(side, f.rng.uniform(-0.4, 0.3), 0.2)
 
 
@@ -77,7 +77,7 @@ def in_pocket(f: Figure, side: str) -> None:
 
 def at_ear(f: Figure, side: str) -> None:
     """Holding a telephone to the ear."""
-    f.reach(side, jitter(f, 0.125, -0.07, 0.02, spread=0.015), "head", (0.7, -0.5, -1.0), palm=(-1.0, 0.2, 0.0))
+    f.reach(side, jitter(f, 0.15, -0.07, 0.01, spread=0.015), "head", (0.7, -0.5, -1.0), palm=(-1.0, 0.2, 0.0))
     f.hand(side, f.rng.normal(0.1, 0.15), f.rng.normal(0.1, 0.1))
 
 
@@ -101,7 +101,7 @@ def at_chin(f: Figure, side: str) -> None:
 
 def taking_photo(f: Figure, side: str) -> None:
     """Holding up a camera with this hand: call it for both."""
-    f.reach(side, jitter(f, 0.07, -0.25, 0.05, spread=0.02), "head", (0.8, -0.2, -1.0), palm=(-0.7, 0.5, 0.0))
+    f.reach(side, jitter(f, 0.08, -0.25, -0.02, spread=0.025), "head", (0.8, -0.2, -1.0), palm=(-0.7, 0.5, 0.0))
 
 
 def holding_phone_out(f: Figure, side: str) -> None:
@@ -137,12 +137,12 @@ def gesturing(f: Figure, side: str) -> None:
 
 def crossed_under(f: Figure, side: str) -> None:
     """Folded arms, the lower one: hand below the other upper arm."""
-    f.reach(side, jitter(f, -0.11, -0.21, -0.02, spread=0.015), "chest", (0.7, 0.0, -1.0), palm=(0.0, 1.0, 0.0))
+    f.reach(side, jitter(f, -0.11, -0.215, -0.025, spread=0.015), "chest", (0.7, 0.0, -1.0), palm=(0.0, 1.0, 0.0))
 
 
 def crossed_over(f: Figure, side: str) -> None:
     """Folded arms, the upper one."""
-    f.reach(side, jitter(f, -0.09, -0.27, 0.03, spread=0.015), "chest", (0.7, -0.1, -1.0), palm=(-0.3, 1.0, 0.0))
+    f.reach(side, jitter(f, -0.09, -0.28, 0.035, spread=0.015), "chest", (0.7, -0.1, -1.0), palm=(-0.3, 1.0, 0.0))
 
 
 def behind_head(f: Figure, side: str) -> None:
@@ -153,12 +153,12 @@ def behind_head(f: Figure, side: str) -> None:
 
 def behind_back(f: Figure, side: str) -> None:
     """Hands clasped behind the back."""
-    f.reach(side, jitter(f, 0.04, 0.17, 0.10, spread=0.02), "pelvis", (1.0, 0.6, 0.0), palm=(0.0, 1.0, 0.0))
+    f.reach(side, jitter(f, 0.04, 0.19, 0.10, spread=0.02), "pelvis", (1.0, 0.6, 0.0), palm=(0.0, 1.0, 0.0))
 
 
 def clasped(f: Figure, side: str) -> None:
     """Hands together before the belly."""
-    f.reach(side, jitter(f, 0.05, -0.21, 0.14, spread=0.02), "pelvis", (1.0, 0.3, -0.4), palm=(-0.7, 0.7, 0.0))
+    f.reach(side, jitter(f, 0.06, -0.225, 0.13, spread=0.02), "pelvis", (1.0, 0.3, -0.4), palm=(-0.7, 0.7, 0.0))
 
 
 def carrying(f: Figure, side: str) -> None:
