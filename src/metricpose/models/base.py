@@ -117,7 +117,7 @@ class VolumeModel(nn.Module):
             InputError: the crops do not have the configured side.
         """
         side = self._volume.side
-        if images.shape[-1] != side:
+        if tuple(images.shape[-2:]) != (side, side):
             raise InputError(f"this model takes crops of {side} x {side} pixels, got {tuple(images.shape[-2:])}")
         return self.head(self.backbone(images)[self._volume.stride])
 
