@@ -179,6 +179,7 @@ class PoseModel:
             "camera_source": choice.source,
             "camera_origin": choice.origin,
             "tta": options.tta,
+            "up": [float(v) for v in options.up],
             "warnings": join_notes(photo.warnings, choice.warnings, notes),
         }
         if check is not None:
