@@ -12,7 +12,7 @@ from metricpose.geometry.camera import Camera
 from metricpose.skeleton import catalog
 from metricpose.types import INFERRED, OUT_OF_FRAME, People
 from metricpose.vis.overlay import distances_m, draw_overlay
-from metricpose.vis.style import LEFT, RIGHT, bone_colour
+from metricpose.vis.style import LEFT, RIGHT, bone_colour, lighter
 from reference.people import people as ugly_people
 
 TREE = catalog.get("h36m_17")
