@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -200,7 +201,7 @@ def _number(value: Any) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _padded(rows: Sequence[np.ndarray], most: int, fill: float) -> np.ndarray:
+def _padded(rows: Sequence[np.ndarray], most: int, fill: float | int) -> np.ndarray:
     return np.stack([np.pad(r, [(0, most - len(r))] + [(0, 0)] * (r.ndim - 1), constant_values=fill) for r in rows])
 
 
@@ -248,9 +249,10 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         DataError: missing, damaged, or holding Python objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # An open stream, because numpy leaves the file open if the archive is damaged.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read {path}: {error}. Expected a complete .npz file of plain arrays.") from error
 
 

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol as Interface
 
 import numpy as np
 
 from metricpose.augment.truncation import truncate_box
 from metricpose.data.labels import LABELS_NAME, LabelFile
+from metricpose.data.mixing import Source
 from metricpose.data.shards import Shard, ShardFolder, shard_path
 from metricpose.data.synthetic import RenderedSource, Renderer
 from metricpose.errors import DataError
@@ -21,14 +21,6 @@ from metricpose.synthetic.generator import Generator, SyntheticConfig, to_record
 from metricpose.types import Record
 
 _ASSETS = "people.npz"
-
-
-class Sequence(Interface):
-    """What can be counted and asked for a record."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Record: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class Items:
         seed: of random boxes; None leaves the boxes alone.
     """
 
-    source: Sequence
+    source: Source
     data: str
     count: int
     boxes: int = 1
@@ -91,14 +83,14 @@ def open_items(protocol: Protocol, data: str | Path | None, count: int | None = 
     return Items(source, f"{description}, first {taken}", taken, protocol.boxes, seed)
 
 
-def _labels(data: str | Path | None) -> tuple[Sequence, str]:
+def _labels(data: str | Path | None) -> tuple[Source, str]:
     if data is None:
         raise DataError(f"this protocol needs --data: a folder with {LABELS_NAME}, or such a file")
     labels = LabelFile(data)
     return labels, f"labels {sha256(labels.path)[:16]}"
 
 
-def _synthetic(protocol: Protocol, data: Path | None, count: int | None) -> tuple[Sequence, str]:
+def _synthetic(protocol: Protocol, data: Path | None, count: int | None) -> tuple[Source, str]:
     if data is not None and shard_path(data, 0).exists():
         shards = ShardFolder(data)
         needed = min(len(shards), count or protocol.count or len(shards))
