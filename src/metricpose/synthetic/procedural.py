@@ -220,6 +220,16 @@ def _loose(stance: Callable[[Figure], None]) -> Callable[[Figure], bool]:
     return family
 
 
+def arms_spread(f: Figure) -> bool:
+    """Both straight arms at one height, as when a motion-capture system is calibrated (T and A poses), or overhead."""
+    stances.stand(f)
+    height = f.rng.normal((0.0, -0.8, 0.9)[int(f.rng.choice(3, p=(0.6, 0.2, 0.2)))], 0.12)
+    for side in "LR":
+        direction = (np.cos(height), f.rng.normal(-0.05, 0.1), np.sin(height))
+        f.arm(side, direction, f.rng.normal(0, 0.3), abs(f.rng.normal(0, 0.12)), f.rng.normal(0, 0.4))
+    return False
+
+
 def on_all_fours(f: Figure) -> bool:
     """Hands and knees."""
     stances.all_fours(f)
@@ -254,8 +264,9 @@ FAMILIES: dict[str, tuple[float, Callable[[Figure], bool]]] = {
     "stand": (0.02, _loose(stances.stand)),
     "squat": (0.02, _loose(stances.squat)),
     "kneel": (0.015, _loose(stances.kneel)),
-    "floor": (0.015, _loose(stances.sit_floor)),
-    "lie": (0.015, _loose(stances.lie)),
+    "arms_spread": (0.04, arms_spread),
+    "floor": (0.035, _loose(stances.sit_floor)),
+    "lie": (0.035, _loose(stances.lie)),
     "bend": (0.015, _loose(stances.bend)),
     "lunge": (0.01, _loose(stances.lunge)),
     "all_fours": (0.01, on_all_fours),
