@@ -1,4 +1,4 @@
-"""Each method can learn: it overfits eight rendered people to 20 mm. What cannot do that, has a broken loss or decoder."""
+"""Each method can learn: it overfits eight rendered people to 20 mm; one that cannot has a broken loss or decoder."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from metricpose.data.loading import SampleMaker, fixed_batches
+from metricpose.data.loading import SampleMaker, fixed_batches, unpack
 from metricpose.data.synthetic import RenderedSource
 from metricpose.models import MODELS
-from metricpose.skeleton import catalog
 from metricpose.synthetic.generator import Generator, SyntheticConfig, to_record
 from metricpose.training.loop import TrainingData, train
 from metricpose.training.schedule import ScheduleConfig
@@ -46,21 +45,29 @@ def people() -> Kept:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["metro", "twofive", "metrabs"])
 def test_overfits_eight_people(name, people, tmp_path):
-    net = catalog.get("metricpose_25")
+    options = {
+        "metro": {},
+        "twofive": {"recovery": "true-root-depth"},  # mean bone lengths would measure how unlike the eight people are
+        "metrabs": {"absolute_start": 0, "weak_steps": 0},
+    }[name]
     config_type, model_type = MODELS[name]
-    options = {"absolute_start": 0, "weak_steps": 0} if name == "metrabs" else {}
     torch.manual_seed(0)
-    model = model_type(config_type(side=SIDE, stride=16, stride_train=16, **options))
-    maker = SampleMaker([people], SIDE, net, None)
-    data = TrainingData(maker, (PEOPLE,), fixed_batches(people, range(PEOPLE), SIDE, net, PEOPLE))
+    model: Any = model_type(config_type(side=SIDE, stride=16, stride_train=16, **options))
+    maker = SampleMaker([people], SIDE, model.skeleton, None)
     settings = TrainingConfig(
-        steps=400, batch_size=PEOPLE, lr=2e-3, ema=0.9, precision="fp32", workers=0, log_every=50, validate_every=400,
-        checkpoint_every=400, schedule=ScheduleConfig(kind="cosine", warmup=20), device="cpu",
+        steps=150, batch_size=PEOPLE, lr=2e-3, ema=0, precision="fp32", workers=0, log_every=50, validate_every=0,
+        checkpoint_every=150, schedule=ScheduleConfig(kind="cosine", warmup=20), device="cpu",
     )  # fmt: skip
-    found = train(model, name, data, settings, tmp_path)
-    assert found["mpjpe_mm"] <= LIMIT_MM
+    train(model, name, TrainingData(maker, (PEOPLE,)), settings, tmp_path)
+    batch = unpack(fixed_batches(people, range(PEOPLE), SIDE, model.skeleton, PEOPLE)[0])
+    root = model.skeleton.root
+    oracle = {"root_depth_mm": batch.joints_mm[:, root, 2]} if name == "twofive" else {}
+    with torch.inference_mode():
+        pose = model.eval().decode(model(batch.images), batch.K, **oracle)
+    relative = batch.joints_mm - batch.joints_mm[:, root : root + 1]
+    assert (pose.joints_mm - relative).norm(dim=-1).mean() <= LIMIT_MM
     if name == "metrabs":
-        assert found["absolute_mm"] <= 5 * LIMIT_MM
+        assert (pose.joints_abs_mm - batch.joints_mm).norm(dim=-1).mean() <= 5 * LIMIT_MM

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from people import person
 
 from metricpose.cli.train import main, run
 from metricpose.data.shards import shard_path, write_shard
 from metricpose.errors import DataError, InputError
 from metricpose.weights import load_model, save_model
+from people import person
 
 
 @pytest.fixture

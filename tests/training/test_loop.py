@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from metricpose.errors import CheckpointError, DataError
+from metricpose.errors import CheckpointError, DataError, InputError
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.distributed import Place
 from metricpose.training.loop import build_optimizer, train
@@ -172,6 +172,17 @@ def test_weight_decay_is_the_published_factor():
         share = 0.5 if name.startswith("backbone.") else 1.0
         factor = 1 - 0.2 / 10 * 0.25 * share
         assert torch.allclose(parameter, before[name] * factor, rtol=1e-6, atol=0), name
+
+
+def test_frozen_parameters_stay(tmp_path):
+    model = network()
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    train(model, "metro", data(), settings(steps=2, freeze=("backbone.conv[0-9].*",)), tmp_path)
+    changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    assert not changed & {f"backbone.conv{i}.weight" for i in range(10)}
+    assert {"backbone.conv10.weight", "head.weight"} <= changed
+    with pytest.raises(InputError, match="named like 'tail"):
+        train(network(), "metro", data(), settings(freeze=("tail.*",)), tmp_path / "b")
 
 
 def test_new_records_are_used_from_the_next_refresh_on(tmp_path):

@@ -53,6 +53,14 @@ def test_methods_without_an_absolute_pose_have_no_absolute_error():
     assert set(measure(absolute=False)) == {"mpjpe_mm", "px"}
 
 
+def test_methods_without_pixels_have_no_pixel_error():
+    class Metric(Oracle):
+        def decode(self, output, K):
+            return super().decode(output, K)._replace(joints_px=torch.full_like(output.joints_px, float("nan")))
+
+    assert "px" not in validate(Metric(batches()), batches(), torch.device("cpu"), "fp32")
+
+
 def test_masked_joints_do_not_count():
     packed = batches()
     for batch in packed:

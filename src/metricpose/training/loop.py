@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from metricpose.data.loading import Packed, SampleMaker, train_batches, unpack
 from metricpose.data.mixing import Phase, Stream
-from metricpose.errors import CheckpointError, DataError
+from metricpose.errors import CheckpointError, DataError, InputError
 from metricpose.training.averaging import Average
 from metricpose.training.checkpoint import Progress, load_state, save_state
 from metricpose.training.distributed import Place, any_rank, joined, mean_over_ranks
@@ -86,6 +88,7 @@ def train(
 
     Raises:
         CheckpointError: `out` holds a run with other settings.
+        InputError: a pattern of `freeze` names no parameter.
         DataError: the loss was not finite for 20 steps in a row.
     """
     folder = Path(out)
@@ -105,6 +108,7 @@ def _prepare(model: nn.Module, data: TrainingData, config: TrainingConfig, place
     model = model.to(place.device)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _freeze(model, config.freeze)
     lengths = [len(source) for source in data.maker.sources]
     stream = Stream(config.seed, data.counts, [[Phase(0, n)] for n in lengths])
     run = Run(model, Average(model, config.ema), build_optimizer(model, config, place), stream)
@@ -118,12 +122,21 @@ def _prepare(model: nn.Module, data: TrainingData, config: TrainingConfig, place
     return run
 
 
+def _freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:
+    for pattern in patterns:
+        found = [p for n, p in model.named_parameters() if fnmatchcase(n, pattern)]
+        if not found:
+            raise InputError(f"training.freeze: no parameter is named like '{pattern}'")
+        for parameter in found:
+            parameter.requires_grad_(False)
+
+
 def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> torch.optim.Optimizer:
     """AdamW with one group for the backbone and one for the rest.
 
     torch multiplies decay by the learning rate; c / (sqrt(T) lr0) makes the step's factor 1 - c / sqrt(T) * lr / lr0.
     """
-    named = list(model.named_parameters())
+    named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     backbone = [p for n, p in named if n.startswith("backbone.")]
     rest = [p for n, p in named if not n.startswith("backbone.")]
     groups = [{"params": p, "factor": f} for p, f in ((backbone, config.backbone_lr), (rest, 1.0)) if p]
@@ -255,8 +268,11 @@ def _saver(
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """A list that SIGINT and SIGTERM fill; a second signal acts as usual."""
+    """A list that SIGINT and SIGTERM fill (in the main thread only); a second signal acts as usual."""
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
 
     def note(number: int, frame: object) -> None:
         received.append(number)

@@ -22,6 +22,7 @@ class TrainingConfig(BaseModel):
         clip: largest gradient norm; 0 does not clip.
         ema: decay of the moving average of weights, which is what is evaluated and saved; 0 averages nothing.
         precision: bf16 autocast or fp32.
+        freeze: patterns of parameter names that are not trained, such as ``backbone.conv[0-9].*``.
         channels_last: memory layout that CPU and GPU convolutions like.
         device: auto, cpu, cuda, cuda:1 ...
         threads: CPU threads of the network; 0 leaves torch's choice.
@@ -43,6 +44,7 @@ class TrainingConfig(BaseModel):
     schedule: ScheduleConfig = ScheduleConfig()
     ema: float = Field(default=0.999, ge=0, lt=1)
     precision: Literal["bf16", "fp32"] = "bf16"
+    freeze: tuple[str, ...] = ()
     channels_last: bool = True
     device: str = "auto"
     threads: int = Field(default=0, ge=0)

@@ -19,7 +19,7 @@ def validate(model: nn.Module, batches: Sequence[Packed], device: torch.device, 
 
     Returns:
         `mpjpe_mm` root-relative; `absolute_mm` where the model gives absolute poses and the set has them; `px` in the
-        crop, of joints inside it.
+        crop, of joints inside it, where the model gives pixels.
     """
     model.eval()
     sums: dict[str, Float[Tensor, " 2"]] = {}
@@ -40,10 +40,9 @@ def _errors(model: Any, pose: Pose, batch: Batch) -> dict[str, tuple[Tensor, Ten
     relative = batch.joints_mm - batch.joints_mm[:, root : root + 1]
     inside = ((batch.joints_px >= 0) & (batch.joints_px <= batch.images.shape[-1] - 1)).all(-1)
     with_root = batch.z_w * (batch.z_w[:, root : root + 1] > 0)
-    found = {
-        "mpjpe_mm": ((pose.joints_mm - relative).norm(dim=-1), with_root),
-        "px": ((pose.joints_px - batch.joints_px).norm(dim=-1), batch.uv_w * inside),
-    }
+    found = {"mpjpe_mm": ((pose.joints_mm - relative).norm(dim=-1), with_root)}
+    if not pose.joints_px.isnan().all():  # purely metric methods have none
+        found["px"] = ((pose.joints_px - batch.joints_px).norm(dim=-1), batch.uv_w * inside)
     if pose.joints_abs_mm is not None:
         error = (pose.joints_abs_mm - batch.joints_mm).norm(dim=-1)
         found["absolute_mm"] = (error, batch.z_w * batch.abs_w[:, None])
