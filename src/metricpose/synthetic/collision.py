@@ -26,7 +26,7 @@ def self_penetration(bones: Sequence[str], positions: Float[np.ndarray, "b 3"], 
     return float(np.max(radius - _segment_distance(first, second)) / scale)
 
 
-def _pairs(at: Callable[[str], Float[np.ndarray, "3"]]) -> list[tuple[Segment, Segment, float]]:
+def _pairs(at: Callable[[str], Float[np.ndarray, 3]]) -> list[tuple[Segment, Segment, float]]:
     """(segment, segment, sum of radii) of every pair that can meet; radii in metres for a 1.7 m adult."""
 
     def forearm(s: str) -> Segment:  # from just below the elbow to half way down the hand
@@ -61,7 +61,7 @@ def _pairs(at: Callable[[str], Float[np.ndarray, "3"]]) -> list[tuple[Segment, S
     return pairs
 
 
-def _segment_distance(a: Float[np.ndarray, "n 2 3"], b: Float[np.ndarray, "n 2 3"]) -> Float[np.ndarray, "n"]:
+def _segment_distance(a: Float[np.ndarray, "n 2 3"], b: Float[np.ndarray, "n 2 3"]) -> Float[np.ndarray, n]:
     """Distance of segment `a` (taken at six points) to segment `b` (exact)."""
     points = a[:, :1] + _SAMPLES * (a[:, 1:] - a[:, :1])
     along = (b[:, 1] - b[:, 0])[:, None]

@@ -161,7 +161,7 @@ class Figure:
         """The finished pose."""
         return PoseSample(self.rotations, kind, seated)
 
-    def _clavicle(self, side: str, direction: Float[np.ndarray, "3"]) -> None:
+    def _clavicle(self, side: str, direction: Float[np.ndarray, 3]) -> None:
         """The shoulder rises with a raised arm and comes forwards with an arm stretched to the front."""
         s = sign(side)
         elevation = float(np.arcsin(np.clip(direction[2], -1.0, 1.0)))
@@ -177,8 +177,8 @@ class Figure:
         self,
         side: str,
         rotations: Float[np.ndarray, "22 3 3"],
-        upper: Float[np.ndarray, "3"],
-        fore: Float[np.ndarray, "3"],
+        upper: Float[np.ndarray, 3],
+        fore: Float[np.ndarray, 3],
     ) -> None:
         """Upper arm along `upper`, its hinge turned so that the elbow flexes towards `fore`."""
         s = sign(side)
@@ -188,7 +188,7 @@ class Figure:
         parent = rotations[CONTROL_INDEX[f"clav.{side}"]]
         self.set(f"uarm.{side}", parent.T @ wanted @ rest.T)
 
-    def _palm_twist(self, side: str, palm: Float[np.ndarray, "3"]) -> float:
+    def _palm_twist(self, side: str, palm: Float[np.ndarray, 3]) -> float:
         """Forearm twist that turns the palm (down in the T pose) towards `palm` (outer frame)."""
         s = sign(side)
         forearm = global_rotations(self.rotations)[CONTROL_INDEX[f"farm.{side}"]]
@@ -197,8 +197,8 @@ class Figure:
 
 
 def _two_bones(
-    reach: Float[np.ndarray, "3"], hint: Float[np.ndarray, "3"]
-) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"], float]:
+    reach: Float[np.ndarray, 3], hint: Float[np.ndarray, 3]
+) -> tuple[Float[np.ndarray, 3], Float[np.ndarray, 3], float]:
     """Directions of upper arm and forearm, and elbow flexion, that bring the wrist to `reach` from the shoulder.
 
     The triangle of the two bones lies in the plane of `reach` and `hint`, its elbow on the side of `hint`.

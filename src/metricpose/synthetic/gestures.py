@@ -57,7 +57,7 @@ def anywhere(f: Figure, side: str) -> None:
     while True:
         u = f.rng.normal(size=3)
         u = u / np.linalg.norm(u)
-        if -0.45 < u[0] and u[1] < 0.65 and not (u[0] < 0 and u[1] > -0.2):
+        if u[0] > -0.45 and u[1] < 0.65 and not (u[0] < 0 and u[1] > -0.2):
             break
     f.arm(side, u, f.rng.uniform(-1.2, 1.0), 2.5 * f.rng.beta(1.1, 1.6), f.rng.normal(0, 0.7))
     f.hand(side, f.rng.normal(0, 0.4), f.rng.normal(0, 0.2))
@@ -215,4 +215,6 @@ def _on_thigh(f: Figure, side: str, point: tuple[float, float, float]) -> np.nda
     thigh = f.rotations[{"L": 10, "R": 18}[side]] @ np.array([0.0, 0.0, -1.0])
     out = 1.0 if side == "L" else -1.0
     forward = -point[1]
-    return np.array([0.1 + out * thigh[0] * forward + point[0] - 0.1, thigh[1] * forward, thigh[2] * forward + point[2]])
+    return np.array(
+        [0.1 + out * thigh[0] * forward + point[0] - 0.1, thigh[1] * forward, thigh[2] * forward + point[2]]
+    )

@@ -36,7 +36,7 @@ class AnnyBody(Protocol):
 # "kp:..." are surface keypoints. Numbers: see `docs/joint-definitions.md`.
 LEFT: dict[str, tuple[str, Weights]] = {
     "hip": ("root", {"upperleg01.L": 1.09, "upperleg01.O": -0.09, "neck01": 0.092, "root": -0.092}),
-    "knee": ("upperleg02.L", {"lowerleg01.L": 0.98, "upperleg01.L": 0.02}),
+    "knee": ("upperleg02.L", {"lowerleg01.L": 0.98, "upperleg01.L": 0.055, "upperleg01.O": -0.035}),
     "ankle": ("lowerleg02.L", {"foot.L": 0.5, "kp:left_heel": 0.5}),
     "shoulder": ("shoulder01.L", {"upperarm01.L": 0.60, "shoulder01.L": 0.34, "neck01": 0.06}),
     "elbow": ("upperarm02.L", {"lowerarm01.L": 0.965, "upperarm01.L": 0.035}),

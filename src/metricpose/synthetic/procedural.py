@@ -132,7 +132,9 @@ def posing(f: Figure) -> bool:
     if f.rng.random() < 0.5:
         symmetric(f, (g.on_hip, g.behind_head, g.raised, g.sideways)[int(f.rng.integers(4))])
     else:
-        both(f, {g.on_hip: 0.35, g.behind_head: 0.2, g.raised: 0.15, g.sideways: 0.1, g.anywhere: 0.1, g.in_pocket: 0.1})
+        both(
+            f, {g.on_hip: 0.35, g.behind_head: 0.2, g.raised: 0.15, g.sideways: 0.1, g.anywhere: 0.1, g.in_pocket: 0.1}
+        )
     return False
 
 
@@ -165,7 +167,9 @@ def walking(f: Figure) -> bool:
     phase = stances.step(f, 0.0)
     stances.swing_arms(f, phase, 0.0)
     if f.rng.random() < 0.3:
-        pick(f, {g.in_pocket: 0.3, g.bag_at_side: 0.2, g.gesturing: 0.25, g.at_ear: 0.1, g.sideways: 0.15})(f, stances.sides(f)[0])
+        pick(f, {g.in_pocket: 0.3, g.bag_at_side: 0.2, g.gesturing: 0.25, g.at_ear: 0.1, g.sideways: 0.15})(
+            f, stances.sides(f)[0]
+        )
     return False
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 Vector = Sequence[float] | Float[np.ndarray, "3"]
 
 
-def unit(vector: Vector) -> Float[np.ndarray, "3"]:
+def unit(vector: Vector) -> Float[np.ndarray, 3]:
     """`vector` scaled to length 1 (a zero vector stays zero)."""
     array = np.asarray(vector, dtype=np.float64)
     return array / max(float(np.sqrt(array @ array)), 1e-12)
@@ -38,7 +38,7 @@ def rot_z(angle: float) -> Float[np.ndarray, "3 3"]:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _skew(v: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+def _skew(v: Float[np.ndarray, 3]) -> Float[np.ndarray, "3 3"]:
     return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
 
 

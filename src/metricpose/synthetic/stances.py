@@ -30,7 +30,14 @@ def stand(f: Figure) -> None:
         f.leg(side, normal(f, 0.03, 0.12, -0.25, 0.8), normal(f, 0.07, 0.08, -0.08, 0.5), normal(f, 0.15, 0.15, -0.3, 0.7),
               normal(f, 0.08, 0.12, 0.0, 0.7), f.rng.normal(0, 0.05))  # fmt: skip
     if f.rng.random() < 0.12:
-        f.leg(sides(f)[0], f.rng.uniform(0.3, 1.7), f.rng.uniform(0, 0.7), f.rng.normal(0.1, 0.3), f.rng.uniform(0.2, 2.2), -0.2)
+        f.leg(
+            sides(f)[0],
+            f.rng.uniform(0.3, 1.7),
+            f.rng.uniform(0, 0.7),
+            f.rng.normal(0.1, 0.3),
+            f.rng.uniform(0.2, 2.2),
+            -0.2,
+        )
 
 
 def step(f: Figure, speed: float) -> float:
@@ -62,7 +69,9 @@ def sit_chair(f: Figure) -> None:
     upright(f)
     f.lean(lean * 0.7)
     f.trunk(normal(f, 0.12 + 0.4 * lean, 0.14, -0.35, 0.9), f.rng.normal(0, 0.1), f.rng.normal(0, 0.15))
-    way = f.rng.choice(["level", "stretched", "tucked", "crossed", "ankle_on_knee", "wide"], p=[0.42, 0.14, 0.12, 0.14, 0.08, 0.10])
+    way = f.rng.choice(
+        ["level", "stretched", "tucked", "crossed", "ankle_on_knee", "wide"], p=[0.42, 0.14, 0.12, 0.14, 0.08, 0.10]
+    )
     _seated_legs(f, str(way), 1.5 + lean * 0.7)
 
 
@@ -99,7 +108,14 @@ def squat(f: Figure) -> None:
     upright(f)
     f.lean(depth * f.rng.uniform(0.2, 0.4))
     for side in "LR":
-        f.leg(side, depth + f.rng.normal(0, 0.08), normal(f, 0.3, 0.15, 0, 0.8), 0.35, depth * f.rng.uniform(0.95, 1.15), 0.2 * depth)
+        f.leg(
+            side,
+            depth + f.rng.normal(0, 0.08),
+            normal(f, 0.3, 0.15, 0, 0.8),
+            0.35,
+            depth * f.rng.uniform(0.95, 1.15),
+            0.2 * depth,
+        )
 
 
 def kneel(f: Figure) -> None:
@@ -139,7 +155,14 @@ def lie(f: Figure) -> None:
     roll = float(f.rng.choice([0.0, 1.4, -1.4], p=[0.6, 0.2, 0.2])) + f.rng.normal(0, 0.1)
     f.orient(rot_x(-np.pi / 2 if f.rng.random() < 0.6 else np.pi / 2) @ rot_z(roll))
     for side in "LR":
-        f.leg(side, normal(f, 0.2, 0.45, -0.1, 1.8), normal(f, 0.12, 0.15, -0.1, 0.7), 0.2, normal(f, 0.4, 0.6, 0, 2.2), -0.4)
+        f.leg(
+            side,
+            normal(f, 0.2, 0.45, -0.1, 1.8),
+            normal(f, 0.12, 0.15, -0.1, 0.7),
+            0.2,
+            normal(f, 0.4, 0.6, 0, 2.2),
+            -0.4,
+        )
 
 
 def bend(f: Figure) -> None:
@@ -189,4 +212,11 @@ def anyhow(f: Figure) -> None:
     f.trunk(f.rng.uniform(-0.4, 0.9), f.rng.normal(0, 0.25), f.rng.normal(0, 0.45))
     f.head(f.rng.uniform(-0.7, 0.8), f.rng.normal(0, 0.25), f.rng.normal(0, 0.6))
     for side in "LR":
-        f.leg(side, f.rng.uniform(-0.4, 2.1), f.rng.uniform(-0.2, 1.0), f.rng.uniform(-0.5, 0.7), 2.4 * f.rng.beta(1, 1.7), f.rng.normal(-0.1, 0.3))
+        f.leg(
+            side,
+            f.rng.uniform(-0.4, 2.1),
+            f.rng.uniform(-0.2, 1.0),
+            f.rng.uniform(-0.5, 0.7),
+            2.4 * f.rng.beta(1, 1.7),
+            f.rng.normal(-0.1, 0.3),
+        )
