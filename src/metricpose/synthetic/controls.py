@@ -32,12 +32,13 @@ T_DIRECTIONS: dict[str, tuple[float, float, float]] = {
 
 _MIRROR = np.array([CONTROL_INDEX[c[:-1] + {"L": "R", "R": "L"}.get(c[-1], c[-1])] for c in CONTROLS])
 
-# Pivot of each control relative to its parent's, T pose, mean of 400 anny adults (1.71 m); left side, x mirrored for the right.
+# Pivot of each control relative to its parent's, T pose, mean of 400 anny adults (1.71 m); the left side.
 _PIVOTS = {
     "pelvis": (0.0, 0.0, 0.0), "spine": (0.0, 0.0, 0.0), "spine2": (0.0, 0.025, 0.149), "chest": (0.0, 0.013, 0.205),
     "neck": (0.0, -0.041, 0.184), "head": (0.0, -0.032, 0.096), "clav": (0.023, -0.054, 0.108),
     "uarm": (0.153, 0.004, -0.021), "farm": (0.256, 0.0, 0.0), "hand": (0.230, 0.0, 0.0),
-    "thigh": (0.113, 0.009, -0.017), "shin": (0.0, 0.0, -0.375), "foot": (0.0, 0.0, -0.436), "toes": (0.0, -0.140, -0.063),
+    "thigh": (0.113, 0.009, -0.017), "shin": (0.0, 0.0, -0.398), "foot": (0.0, 0.0, -0.413),
+    "toes": (0.0, -0.140, -0.063),
 }  # fmt: skip
 PIVOTS: Float[np.ndarray, "22 3"] = np.array(
     [np.array(_PIVOTS[c.split(".")[0]]) * ((-1.0, 1.0, 1.0) if c.endswith(".R") else (1.0, 1.0, 1.0)) for c in CONTROLS]

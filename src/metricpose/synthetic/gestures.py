@@ -215,6 +215,5 @@ def _on_thigh(f: Figure, side: str, point: tuple[float, float, float]) -> np.nda
     thigh = f.rotations[{"L": 10, "R": 18}[side]] @ np.array([0.0, 0.0, -1.0])
     out = 1.0 if side == "L" else -1.0
     forward = -point[1]
-    return np.array(
-        [0.1 + out * thigh[0] * forward + point[0] - 0.1, thigh[1] * forward, thigh[2] * forward + point[2]]
-    )
+    side_step = out * thigh[0] * forward
+    return np.array([point[0] + side_step, thigh[1] * forward, point[2] + thigh[2] * forward])

@@ -42,12 +42,12 @@ class Binding(NamedTuple):
 
 
 class Mesh(NamedTuple):
-    """An .obj file: triangles of positions and of texture coordinates; `count` positions."""
+    """An .obj file: triangles of positions and of texture coordinates; so many `positions`."""
 
     faces: Int[np.ndarray, "f 3"]
     corners: Int[np.ndarray, "f 3"]
     uv: Float[np.ndarray, "t 2"]
-    count: int
+    positions: int
 
 
 def makehuman_arrays(folder: str | Path, progress: Callable[[str], None] | None = None) -> dict[str, np.ndarray]:
@@ -108,7 +108,8 @@ def parse_mhclo(path: Path) -> Binding:
     scales = {axis: _scale(facts[f"{axis}_scale"]) for axis in "xyz"}
     material = facts.get("material", [None])[0]
     return Binding(
-        rows[:, :3].astype(np.int64), rows[:, 3:6], rows[:, 6:9], scales, np.array(hidden, np.int64), facts["obj_file"][0], material
+        rows[:, :3].astype(np.int64), rows[:, 3:6], rows[:, 6:9], scales,
+        np.array(hidden, np.int64), facts["obj_file"][0], material,
     )  # fmt: skip
 
 
@@ -154,8 +155,8 @@ def _item(path: Path, kind: str) -> tuple[str, dict[str, np.ndarray]]:
     """Label and arrays of one garment."""
     binding = parse_mhclo(path)
     mesh = parse_obj(path.parent / binding.mesh)
-    if len(binding.vertices) != mesh.count:
-        raise ValueError(f"{len(binding.vertices)} ties for {mesh.count} vertices")
+    if len(binding.vertices) != mesh.positions:
+        raise ValueError(f"{len(binding.vertices)} ties for {mesh.positions} vertices")
     largest = int(max(binding.vertices.max(), *(max(s[:2]) for s in binding.scales.values())))
     if largest >= BASE_VERTICES:
         raise ValueError(f"base vertex {largest} is beyond MakeHuman's {BASE_VERTICES}")
@@ -228,7 +229,7 @@ def _picture(path: Path) -> UInt8[np.ndarray, "h w 4"]:
     if image is None:
         raise DataError(f"{path} is not a picture OpenCV can read; save it as an 8-bit PNG")
     if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+        image = (image // 256).astype(np.uint8)
     if image.ndim == 2:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     return image if image.shape[2] == 4 else np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])

@@ -2,8 +2,8 @@
 
 One retarget serves every rig. Of each source bone only its rotation against the rig's zero pose is used, turned into
 our frame by `M`; where the zero pose holds a limb elsewhere than the T pose does, the minimal rotation from the T
-direction to that direction comes first: `G[c] = M (R R0^T) M^T minimal(T direction -> M rest direction)`. The body model
-adds, per shape, the minimal rotation of its own rest bone to the T direction.
+direction to that direction comes first: `G[c] = M (R R0^T) M^T minimal(T direction -> M rest direction)`. The body
+model adds, per shape, the minimal rotation of its own rest bone to the T direction.
 """
 
 from __future__ import annotations

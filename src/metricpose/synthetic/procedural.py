@@ -21,7 +21,8 @@ Weights = Mapping[g.Gesture, float]
 
 LOOSE: Weights = {g.hanging: 0.34, g.in_front: 0.22, g.raised: 0.12, g.sideways: 0.11, g.anywhere: 0.17, g.on_hip: 0.04}
 IDLE: Weights = {
-    g.hanging: 0.52, g.in_pocket: 0.14, g.on_hip: 0.12, g.gesturing: 0.08, g.at_chin: 0.04, g.bag_at_side: 0.06, g.anywhere: 0.04,
+    g.hanging: 0.52, g.in_pocket: 0.14, g.on_hip: 0.12, g.gesturing: 0.08, g.at_chin: 0.04, g.bag_at_side: 0.06,
+    g.anywhere: 0.04,
 }  # fmt: skip
 TALKING: Weights = {g.gesturing: 0.55, g.hanging: 0.15, g.pointing: 0.15, g.in_front: 0.10, g.on_hip: 0.05}
 SEATED_REST: Weights = {
@@ -99,7 +100,7 @@ def eating(f: Figure) -> bool:
 
 def photo(f: Figure) -> bool:
     """A camera held up with both hands, or a telephone with one; standing, crouching or kneeling."""
-    f.rng.choice([stances.stand, stances.stand, stances.kneel, stances.squat])(f)
+    (stances.stand, stances.stand, stances.kneel, stances.squat)[int(f.rng.integers(4))](f)
     f.head(f.rng.normal(0.0, 0.15), 0.0, f.rng.normal(0.0, 0.15))
     if f.rng.random() < 0.7:
         symmetric(f, g.taking_photo)

@@ -27,8 +27,8 @@ def stand(f: Figure) -> None:
     """Both feet on the ground, or the weight on one leg."""
     upright(f)
     for side in "LR":
-        f.leg(side, normal(f, 0.03, 0.12, -0.25, 0.8), normal(f, 0.07, 0.08, -0.08, 0.5), normal(f, 0.15, 0.15, -0.3, 0.7),
-              normal(f, 0.08, 0.12, 0.0, 0.7), f.rng.normal(0, 0.05))  # fmt: skip
+        f.leg(side, normal(f, 0.03, 0.12, -0.25, 0.8), normal(f, 0.07, 0.08, -0.08, 0.5),
+              normal(f, 0.15, 0.15, -0.3, 0.7), normal(f, 0.08, 0.12, 0.0, 0.7), f.rng.normal(0, 0.05))  # fmt: skip
     if f.rng.random() < 0.12:
         f.leg(
             sides(f)[0],
