@@ -148,6 +148,14 @@ def test_a_detector_that_finds_nobody_is_no_error(dots: PoseModel) -> None:
     assert len(people) == 0
 
 
+def test_a_real_model_with_nobody_in_the_picture(model: PoseModel) -> None:
+    people = model.predict(
+        np.full((60, 80, 3), 90, np.uint8), detector=Finder(np.zeros((0, 4)), []), skeleton="h36m_17"
+    )
+    check(people)
+    assert people.joints_mm.shape == (0, 17, 3)
+
+
 def test_auto_says_what_it_used_instead(dots: PoseModel) -> None:
     people = dots.predict(draw(CAMERA, WORLD), boxes=box(), fov_deg="auto")
     assert any("field of view 'auto'" in w and "used instead" in w for w in people.info["warnings"])

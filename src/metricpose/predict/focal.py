@@ -49,7 +49,7 @@ def check_focal(found: Estimates, boxes_xywh: Float[np.ndarray, "n 4"], camera: 
     The crops were cut with `camera`; for every other focal length the same pixels stand for other rays and other turns
     of the crop, both of which are taken into account.
     """
-    if found.head_px is None or found.head_mm is None:
+    if found.head_px is None or found.head_mm is None or len(found.joints_mm) == 0:
         return None
     view = _in_crop(found)
     usable = view.sum(1) >= 6
