@@ -44,7 +44,7 @@ class Material:
     inverse_luminance: float = 1.0
     two_sided: bool = False
 
-    def row(self) -> list[float]:
+    def row(self) -> list[float | int | bool]:
         """The material as the kernel reads it."""
         second = self.colour if self.second is None else self.second
         return [*self.colour, *second, self.pattern, self.frequency, self.parameter, self.gloss, self.fold,

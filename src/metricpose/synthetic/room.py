@@ -23,6 +23,8 @@ from metricpose.synthetic.surfaces import (
     Room,
 )
 
+Rows = list[list[float | int]]
+
 
 def _limits(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, margin: tuple[float, float]) -> np.ndarray:
     """Walls around the box [low, high], which holds person and camera."""
@@ -120,7 +122,7 @@ def _two_tones(rng: np.random.Generator) -> Float[np.ndarray, "2 3"]:
     return np.stack([first, first * rng.uniform(0.5, 1.25) if rng.random() < 0.75 else surface_colour(rng)])
 
 
-def _rows(rows: list[list[float]], columns: int) -> Float[np.ndarray, "n c"]:
+def _rows(rows: Rows, columns: int) -> Float[np.ndarray, "n c"]:
     return np.array(rows, np.float64).reshape(-1, columns)
 
 
@@ -128,7 +130,7 @@ def _wall_span(limits: np.ndarray, wall: int) -> tuple[float, float]:
     return (limits[2], limits[3]) if wall in (WALL_X0, WALL_X1) else (limits[0], limits[1])
 
 
-def _skirting(rng: np.random.Generator, limits: np.ndarray) -> list[list[float]]:
+def _skirting(rng: np.random.Generator, limits: np.ndarray) -> Rows:
     """A strip along the foot of all walls, in most rooms."""
     if rng.random() < 0.3:
         return []
@@ -136,7 +138,7 @@ def _skirting(rng: np.random.Generator, limits: np.ndarray) -> list[list[float]]
     return [[wall, *_wall_span(limits, wall), 0.0, height, *colour, -1] for wall in range(WALL_X0, SKY)]
 
 
-def _wall_patches(rng: np.random.Generator, limits: np.ndarray, count: int) -> list[list[float]]:
+def _wall_patches(rng: np.random.Generator, limits: np.ndarray, count: int) -> Rows:
     """Doors, windows, posters, cupboards: a frame and an inside."""
     patches = []
     for _ in range(count):
@@ -156,7 +158,7 @@ def _wall_patches(rng: np.random.Generator, limits: np.ndarray, count: int) -> l
     return patches
 
 
-def _fittings(rng: np.random.Generator, limits: np.ndarray) -> list[list[float]]:
+def _fittings(rng: np.random.Generator, limits: np.ndarray) -> Rows:
     """Radiators, cables, rails, lamp boxes and a door on studio walls; lamps on the ceiling."""
     patches = []
     for wall in range(WALL_X0, SKY):
@@ -182,7 +184,7 @@ def _fittings(rng: np.random.Generator, limits: np.ndarray) -> list[list[float]]
     return patches
 
 
-def _lamps(rng: np.random.Generator, limits: np.ndarray, count: int, strength: float = 1.0) -> list[list[float]]:
+def _lamps(rng: np.random.Generator, limits: np.ndarray, count: int, strength: float = 1.0) -> Rows:
     lamps = []
     for _ in range(count):
         wall = int(rng.integers(FLOOR, SKY))

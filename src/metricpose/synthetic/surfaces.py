@@ -46,7 +46,7 @@ class Room(NamedTuple):
 
 def paint_room(
     room: Room, R: np.ndarray, centre: np.ndarray, pinhole: tuple[float, float, float], covered: np.ndarray
-) -> Float32[np.ndarray, "s s 3"]:
+) -> Float32[np.ndarray, "h w 3"]:
     """The room as this camera sees it, linear; pixels where `covered` is 255 stay black.
 
     Args:
