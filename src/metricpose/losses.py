@@ -74,14 +74,13 @@ def aligned_l1_losses(
     """L1 after shifting and scaling each prediction to its label's mean and spread over the valid joints (MeTRo).
 
     With it, x and y of a metric pose learn from pixel labels of unknown scale. Gradients flow through the alignment.
-    Samples with fewer than two valid joints have no scale to align and give 0.
+    A sample with a single valid joint gives 0.
     """
     target = _known(target, weights, pred)
     pred_mean, pred_sigma = _moments(pred, weights)
     target_mean, target_sigma = _moments(target, weights)
     aligned = (pred - pred_mean[:, None]) * (target_sigma / pred_sigma)[:, None, None] + target_mean[:, None]
-    counted = (weights > 0) & ((weights > 0).sum(-1, keepdim=True) >= 2)
-    return torch.where(counted, (aligned - target).abs().mean(-1), 0.0)
+    return torch.where(weights > 0, (aligned - target).abs().mean(-1), 0.0)
 
 
 def any_known(weights: Float[Tensor, "b j"]) -> Bool[Tensor, "b 1"]:
