@@ -59,21 +59,31 @@ CENTRE: dict[str, tuple[str, Weights]] = {
 
 
 class JointDefinition:
-    """The definition above, resolved against one body model's bones and keypoints."""
+    """Recipes of joints, resolved against one body model's bones and keypoints.
 
-    def __init__(self, bones: Sequence[str], keypoints: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    Attributes:
+        names: of the joints, in the order of the results.
+    """
+
+    def __init__(
+        self,
+        bones: Sequence[str],
+        keypoints: Mapping[str, tuple[np.ndarray, np.ndarray]],
+        recipes: Mapping[str, tuple[str, Weights]] | None = None,
+    ) -> None:
+        recipes = metricpose_recipes() if recipes is None else recipes
+        self.names = tuple(recipes)
         bone_index = {name: i for i, name in enumerate(bones)}
-        recipes = [_recipe(joint) for joint in JOINTS]
-        names = sorted({name for _, weights in recipes for name in weights if name.startswith("kp:")})
-        self._keypoints = [keypoints[name[3:]] for name in names]
-        columns = {**bone_index, **{name: len(bones) + i for i, name in enumerate(names)}}
-        self._carrier = np.array([bone_index[bone] for bone, _ in recipes])
-        self._weights = np.zeros((len(JOINTS), len(columns)))
-        for row, (_, weights) in enumerate(recipes):
+        landmarks = sorted({name for _, weights in recipes.values() for name in weights if name.startswith("kp:")})
+        self._keypoints = [keypoints[name[3:]] for name in landmarks]
+        columns = {**bone_index, **{name: len(bones) + i for i, name in enumerate(landmarks)}}
+        self._carrier = np.array([bone_index[bone] for bone, _ in recipes.values()])
+        self._weights = np.zeros((len(recipes), len(columns)))
+        for row, (_, weights) in enumerate(recipes.values()):
             for name, weight in weights.items():
                 self._weights[row, columns[name]] += weight
 
-    def rest(self, vertices: Float[np.ndarray, "v 3"], heads: Float[np.ndarray, "b 3"]) -> Float[np.ndarray, "25 3"]:
+    def rest(self, vertices: Float[np.ndarray, "v 3"], heads: Float[np.ndarray, "b 3"]) -> Float[np.ndarray, "j 3"]:
         """Joints of the rest body, in the frame and unit of `vertices` and `heads`."""
         points = [weights @ vertices[indices] for indices, weights in self._keypoints]
         return self._weights @ np.concatenate([heads, np.array(points, dtype=np.float64)])
@@ -84,7 +94,7 @@ class JointDefinition:
         heads: Float[np.ndarray, "b 3"],
         rotations: Float[np.ndarray, "b 3 3"],
         positions: Float[np.ndarray, "b 3"],
-    ) -> Float[np.ndarray, "25 3"]:
+    ) -> Float[np.ndarray, "j 3"]:
         """Joints of the posed body: each rest offset from its carrying bone's head, turned with that bone.
 
         Args:
@@ -97,11 +107,14 @@ class JointDefinition:
         return positions[self._carrier] + np.einsum("jab,jb->ja", rotations[self._carrier], offsets)
 
 
-def _recipe(joint: str) -> tuple[str, Weights]:
-    if joint in CENTRE:
-        return CENTRE[joint]
-    side, name = joint.split("_")
-    bone, weights = LEFT[name]
+def metricpose_recipes() -> dict[str, tuple[str, Weights]]:
+    """(carrying bone, landmark weights) of the 25 joints, in their order."""
+    return {joint: CENTRE[joint] if joint in CENTRE else one_side(joint[0], LEFT[joint[2:]]) for joint in JOINTS}
+
+
+def one_side(side: str, recipe: tuple[str, Weights]) -> tuple[str, Weights]:
+    """A recipe written for the left, for side "l" or "r": ".O" becomes the other side's suffix."""
+    bone, weights = recipe
     if side == "l":
         return bone, {landmark.replace(".O", ".R"): w for landmark, w in weights.items()}
 
