@@ -7,10 +7,13 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from metricpose.errors import DataError
-from metricpose.files import atomic_path, sha256
+from metricpose.files import atomic_path, sha256, sort_metadata
 
 
 def test_a_finished_file_replaces_the_old_one_and_keeps_its_suffix(tmp_path: Path) -> None:
@@ -63,6 +66,29 @@ def test_a_file_where_a_folder_should_be_is_a_data_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="cannot write"), atomic_path(tmp_path / "file" / "x.txt"):
         pass
+
+
+def test_a_failing_tensor_writer_is_a_data_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError, match=r"cannot write .*x\.safetensors: Error while serializing"),
+        atomic_path(tmp_path / "x.safetensors"),
+    ):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+def test_sorted_metadata_change_order_only(tmp_path: Path) -> None:
+    names = {"b": "größe \x01 \n", "a": 'quote " and backslash \\', **{f"k{i}": str(i) for i in range(20)}}
+    found = set()
+    for i in range(6):
+        path = tmp_path / f"{i}.safetensors"
+        save_file({"y": np.arange(5.0), "x": np.zeros((2, 3), np.uint8)}, path, names)
+        sort_metadata(path)
+        found.add(path.read_bytes())
+        with safe_open(path, framework="np") as file:
+            assert file.metadata() == names
+            assert file.get_tensor("y").tolist() == [0, 1, 2, 3, 4]
+    assert len(found) == 1
 
 
 def test_sha256_reads_beyond_one_block(tmp_path: Path) -> None:

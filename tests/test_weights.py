@@ -64,6 +64,13 @@ def test_half_halves_the_file_and_full_is_exact(model, file, tmp_path):
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in exact.state_dict().items())
 
 
+def test_equal_models_give_equal_files(model, tmp_path):
+    facts = {"name": "größe \n \x01", "steps": 5}
+    digests = {weights.save_model(tmp_path / f"{i}.safetensors", model, "metro", facts=facts) for i in range(8)}
+    assert len(digests) == 1
+    assert weights.read_metadata(tmp_path / "0.safetensors")["facts"] == facts
+
+
 def test_weights_that_float16_cannot_hold_are_refused(tmp_path):
     model = Metro(CONFIG)
     with torch.no_grad():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from metricpose.errors import DataError
 
@@ -31,10 +34,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {target}: {error.strerror or error}. Check the folder and free space."
-        ) from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot write {target}: {reason}. Check the folder and free space.") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -44,6 +46,21 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def sort_metadata(path: str | os.PathLike[str]) -> None:
+    """Put the metadata of a freshly written safetensors file in order, so that equal contents give equal bytes.
+
+    The writer keeps them in a hash map, whose order differs from run to run. The header keeps its length.
+    """
+    with open(path, "r+b") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:
+            stream.seek(8)
+            stream.write(text.ljust(length))
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

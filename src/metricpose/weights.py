@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from metricpose.errors import CheckpointError
-from metricpose.files import atomic_path, sha256
+from metricpose.files import atomic_path, sha256, sort_metadata
 from metricpose.models import MODELS
 
 FORMAT = "metricpose-model-1"
@@ -60,6 +60,7 @@ def save_model(
     tensors = {key: _stored(key, value, half) for key, value in model.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, str(temporary), metadata)
+        sort_metadata(temporary)
     return sha256(path)
 
 

@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from metricpose.errors import DataError
-from metricpose.files import atomic_path
+from metricpose.files import atomic_path, sort_metadata
 from metricpose.geometry.camera import Camera
 from metricpose.types import Record
 
@@ -70,6 +70,7 @@ def write_shard(
     arrays |= {"parts": np.array(parts, np.int64), "crc": np.array(crcs, np.int64)}
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, {"format": FORMAT, "skeleton": skeletons[0], **(facts or {})})
+        sort_metadata(temporary)
 
 
 def _encode(record: Record, quality: int) -> list[bytes]:

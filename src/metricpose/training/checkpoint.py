@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from metricpose.errors import CheckpointError
-from metricpose.files import atomic_path
+from metricpose.files import atomic_path, sort_metadata
 from metricpose.weights import load_weights
 
 FORMAT = "metricpose-training-1"
@@ -51,6 +51,7 @@ def save_state(
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, str(temporary), {"format": FORMAT, "progress": json.dumps(progress._asdict())})
+        sort_metadata(temporary)
 
 
 def load_state(path: str | Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
