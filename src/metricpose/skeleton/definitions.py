@@ -1,11 +1,11 @@
 """Measured differences between joint definitions: pure numbers, no code.
 
-Equal names are different points in different data sets. The tables were fitted on synthetic people (900 of anny's prior,
-2 to 90 years, procedural and recorded poses) on whose mesh every definition was placed; `synthetic/conversions.py` says
-how and makes them again. Mean error on other people and poses, millimetres, with the table / taking equal names as equal:
-h36m to coco 10 / 30, to mpi_inf_3dhp 4 / 30, to mpii 10 / 36; coco to h36m 8. What the tables cannot know is how well each
-placement meets its data set: about 10 mm for h36m (four frames) and coco (anny's regressor), 30 mm for mpi_inf_3dhp (three
-frames) and mpii (its description).
+Equal names are different points in different data sets. The tables were fitted on synthetic people (900 of anny's
+prior, 2 to 90 years, procedural and recorded poses) on whose mesh every definition was placed; `conversions.py` in
+`synthetic` says how and makes them again. Mean error on other people and poses, millimetres, with the table and when
+equal names are taken as equal: h36m to coco 10 and 30, to mpi_inf_3dhp 4 and 30, to mpii 10 and 36; coco to h36m 8.
+What the tables cannot know is how well each placement meets its data set: about 10 mm for h36m (four frames) and coco
+(anny's regressor), 30 mm for mpi_inf_3dhp (three frames) and mpii (its description).
 """
 
 OFFSETS_MM: dict[str, dict[str, tuple[int, int, int]]] = {
@@ -75,8 +75,8 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
         "r_hip": {"r_hip": 0.853, "r_knee": 0.075, "l_hip": 0.197, "spine": -0.125},
         "l_knee": {"l_knee": 0.979, "l_ankle": 0.021},
         "r_knee": {"r_knee": 0.979, "r_ankle": 0.021},
-        "l_ankle": {"l_ankle": 0.836, "l_knee": 0.095, "l_toe": 0.069},
-        "r_ankle": {"r_ankle": 0.836, "r_knee": 0.095, "r_toe": 0.069},
+        "l_ankle": {"l_ankle": 0.889, "l_knee": 0.144, "l_hip": -0.033},
+        "r_ankle": {"r_ankle": 0.889, "r_knee": 0.144, "r_hip": -0.033},
         "l_toe": {"l_toe": 1},
         "r_toe": {"r_toe": 1},
         "l_small_toe": {"l_toe": 0.823, "l_heel": 0.177},
@@ -94,13 +94,13 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
         "head_top": {"head_top": 1.364, "thorax": -0.355, "l_eye": 0.245, "r_eye": 0.245, "nose": -0.499},
         "l_hip": {"l_hip": 0.958, "thorax": 0.06, "l_knee": -0.018},
         "l_knee": {"l_knee": 1.018, "l_hip": -0.045, "r_hip": 0.027},
-        "l_ankle": {"l_ankle": 0.8, "l_knee": 0.137, "l_toe": 0.063},
+        "l_ankle": {"l_ankle": 0.846, "l_knee": 0.186, "l_hip": -0.032},
         "l_shoulder": {"l_shoulder": 1},
         "l_elbow": {"l_elbow": 0.966, "l_wrist": 0.064, "l_shoulder": -0.03},
         "l_wrist": {"l_wrist": 1.043, "l_elbow": -0.043},
         "r_hip": {"r_hip": 0.958, "thorax": 0.06, "r_knee": -0.018},
         "r_knee": {"r_knee": 1.018, "r_hip": -0.045, "l_hip": 0.027},
-        "r_ankle": {"r_ankle": 0.8, "r_knee": 0.137, "r_toe": 0.063},
+        "r_ankle": {"r_ankle": 0.846, "r_knee": 0.186, "r_hip": -0.032},
         "r_shoulder": {"r_shoulder": 1},
         "r_elbow": {"r_elbow": 0.966, "r_wrist": 0.064, "r_shoulder": -0.03},
         "r_wrist": {"r_wrist": 1.043, "r_elbow": -0.043},
@@ -108,13 +108,13 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
     ("h36m", "mpii"): {
         "l_hip": {"l_hip": 0.853, "l_knee": 0.075, "r_hip": 0.197, "spine": -0.125},
         "l_knee": {"l_knee": 0.979, "l_ankle": 0.021},
-        "l_ankle": {"l_ankle": 0.836, "l_knee": 0.095, "l_toe": 0.069},
+        "l_ankle": {"l_ankle": 0.889, "l_knee": 0.144, "l_hip": -0.033},
         "l_shoulder": {"l_shoulder": 1.069, "r_shoulder": -0.069},
         "l_elbow": {"l_elbow": 0.937, "l_shoulder": 0.04, "l_wrist": 0.023},
         "l_wrist": {"l_wrist": 0.956, "l_elbow": 0.044},
         "r_hip": {"r_hip": 0.853, "r_knee": 0.075, "l_hip": 0.197, "spine": -0.125},
         "r_knee": {"r_knee": 0.979, "r_ankle": 0.021},
-        "r_ankle": {"r_ankle": 0.836, "r_knee": 0.095, "r_toe": 0.069},
+        "r_ankle": {"r_ankle": 0.889, "r_knee": 0.144, "r_hip": -0.033},
         "r_shoulder": {"r_shoulder": 1.069, "l_shoulder": -0.069},
         "r_elbow": {"r_elbow": 0.937, "r_shoulder": 0.04, "r_wrist": 0.023},
         "r_wrist": {"r_wrist": 0.956, "r_elbow": 0.044},
@@ -127,10 +127,10 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
         "pelvis": {"l_hip": 0.5075, "r_hip": 0.5075, "neck": 0.067, "l_knee": -0.041, "r_knee": -0.041},
         "r_hip": {"r_hip": 1.167, "r_shoulder": 0.07, "l_hip": -0.163, "r_knee": -0.074},
         "r_knee": {"r_knee": 1.023, "r_ankle": -0.023},
-        "r_ankle": {"r_heel": 0.537, "r_ankle": 0.485, "r_knee": -0.022},
+        "r_ankle": {"r_ankle": 1.126, "r_knee": -0.165, "r_hip": 0.039},
         "l_hip": {"l_hip": 1.167, "l_shoulder": 0.07, "r_hip": -0.163, "l_knee": -0.074},
         "l_knee": {"l_knee": 1.023, "l_ankle": -0.023},
-        "l_ankle": {"l_heel": 0.537, "l_ankle": 0.485, "l_knee": -0.022},
+        "l_ankle": {"l_ankle": 1.126, "l_knee": -0.165, "l_hip": 0.039},
         "spine": {"neck": 1.282, "l_ear": -0.247, "r_ear": -0.247, "l_hip": 0.106, "r_hip": 0.106},
         "thorax": {"neck": 0.934, "l_hip": -0.024, "r_hip": -0.024, "nose": -0.112, "l_ear": 0.113, "r_ear": 0.113},
         "nose": {"l_ear": 0.484, "r_ear": 0.484, "head": -0.396, "nose": 0.428},
@@ -154,10 +154,10 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
         "pelvis": {"pelvis": 1.15, "spine": -0.15},
         "r_hip": {"r_hip": 1.07, "r_shoulder": -0.05, "r_knee": 0.018, "spine": -0.038},
         "r_knee": {"r_knee": 0.983, "r_hip": 0.045, "l_hip": -0.028},
-        "r_ankle": {"r_ankle": 1.155, "r_knee": -0.155},
+        "r_ankle": {"r_ankle": 1.182, "r_knee": -0.214, "r_hip": 0.032},
         "l_hip": {"l_hip": 1.07, "l_shoulder": -0.05, "l_knee": 0.018, "spine": -0.038},
         "l_knee": {"l_knee": 0.983, "l_hip": 0.045, "r_hip": -0.028},
-        "l_ankle": {"l_ankle": 1.155, "l_knee": -0.155},
+        "l_ankle": {"l_ankle": 1.182, "l_knee": -0.214, "l_hip": 0.032},
         "spine": {"spine": 1.11, "neck": -0.11},
         "thorax": {"neck": 0.837, "pelvis": 0.051, "l_shoulder": 0.056, "r_shoulder": 0.056},
         "nose": {"head": 1.824, "head_top": -0.26, "neck": -1.024, "l_shoulder": 0.23, "r_shoulder": 0.23},
