@@ -21,7 +21,7 @@ def jitter(f: Figure, *point: float, spread: float = 0.03) -> np.ndarray:
     return np.asarray(point) + f.rng.normal(0.0, spread, 3)
 
 
-def normal(f: Figure, mean: float, deviation: float, low: float = -np.inf, high: float = np.inf) -> float:
+def normal(f: Figure, mean: float, deviation: float, low: float | int = -np.inf, high: float | int = np.inf) -> float:
     """A normal draw held inside [low, high]."""
     return float(np.clip(f.rng.normal(mean, deviation), low, high))
 
