@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -127,7 +128,8 @@ def _function(command: Command, name: str) -> Callable[..., Any]:
             raise MetricposeError(f"this installation has no '{name}'") from error
         raise MetricposeError(f"'{name}' needs a package that cannot be imported: {error}") from error
     # tyro resolves every annotation, but a command may name a type it only imports when it runs as its result.
-    function.__annotations__ = {k: v for k, v in function.__annotations__.items() if k != "return"}
+    for layer in (function, inspect.unwrap(function)):
+        layer.__annotations__ = {k: v for k, v in layer.__annotations__.items() if k != "return"}
     return function
 
 

@@ -13,6 +13,15 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 """What the papers used where it differs from our defaults."""
 
 
+CITED = {
+    "metro": "Sarandi et al., FG 2020",
+    "metrabs": "Sarandi et al., T-BIOM 2021",
+    "twofive": "as in Sarandi et al. 2020",
+    "margipose": "Nibali et al., WACV 2019",
+    "hemlets": "Zhou et al., ICCV 2019",
+}
+
+
 def run() -> int:
     """List the methods: paper, parameters and operations (GMAC per crop) as published and as bundled."""
     from rich.console import Console
@@ -25,7 +34,8 @@ def run() -> int:
         table.add_column(column, justify="right" if column in ("crop", "parameters", "GMAC") else "left")
     for name, (config_type, _) in MODELS.items():
         config = config_type.model_validate(PUBLISHED.get(name, {}))
-        table.add_row(name, paper(name), *_facts(name, config.model_dump()))
+        cited = f"{paper(name)} ({CITED[name]})" if name in CITED else paper(name)
+        table.add_row(name, cited, *_facts(name, config.model_dump()))
     console = Console()
     console.print(table)
     console.print(_bundled_table())

@@ -36,7 +36,8 @@ TEMPLATE = """<!doctype html>
 </main>
 <footer>
 <b class="l">person's left</b>, <b class="r">right</b>; filled and solid: measured, hollow and dashed: inferred
-or outside the frame. Squares of half a metre. Drag to turn, wheel to zoom, point at a joint for its place. @NOTE@.</footer>
+or outside the frame. Squares of half a metre. Drag to turn, wheel to zoom, point at a joint for its place.
+@NOTE@.</footer>
 <script>
 "use strict";
 const data = @DATA@;

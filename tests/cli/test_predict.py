@@ -1,0 +1,153 @@
+"""metricpose predict: what it writes, what it says, and how it deals with bad images, one by one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from metricpose.cli.main import main
+from metricpose.cli.predict import output_names
+from metricpose.formats import load
+from metricpose.formats.camera_file import write_camera
+from metricpose.geometry.camera import Camera
+from metricpose.models.metrabs import Metrabs, MetrabsConfig
+from metricpose.weights import save_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_model(path, Metrabs(MetrabsConfig(side=64)), "metrabs", half=False)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name, size in (("a.jpg", (90, 120)), ("b.png", (120, 90))):
+        cv2.imwrite(str(folder / name), cv2.resize(rng.integers(0, 255, (9, 12, 3), dtype=np.uint8), size))
+    boxes = {"images": {"a.jpg": {"xywh": [[10, 10, 50, 70]]}, "b.png": {"xyxy": [[5, 5, 60, 80], [30, 10, 100, 85]]}}}
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    return folder
+
+
+def run(*arguments: object) -> int:
+    return main(["predict", *(str(a) for a in arguments), "--device", "cpu"])
+
+
+def test_a_folder_becomes_files_and_pictures(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, boxes = tmp_path / "out", tmp_path / "boxes.json"
+    assert run(photos, "--out", out, "--model", model, "--boxes", boxes, "--formats", "json,overlay") == 0
+    expected = ["a.json", "a_overlay.jpg", "b.json", "b_overlay.jpg", "summary.json"]
+    assert sorted(p.name for p in out.iterdir()) == expected
+    assert [len(load(out / f"{name}.json")) for name in "ab"] == [1, 2]
+    assert cv2.imread(str(out / "a_overlay.jpg")).shape == (120, 90, 3)
+    printed = capsys.readouterr().out
+    assert "2 images" in printed
+    assert "a.jpg" in printed
+    assert "assumed" in printed
+
+
+def test_all_formats_of_one_image_agree(photos: Path, model: Path, tmp_path: Path) -> None:
+    out, boxes = tmp_path / "out", tmp_path / "boxes.json"
+    assert run(photos / "b.png", "--out", out, "--model", model, "--boxes", boxes, "--skeleton", "h36m_17") == 0
+    endings = (".csv", ".json", ".npz", "_overlay.jpg", "_sheet.png")
+    assert sorted(p.name for p in out.iterdir()) == sorted([*(f"b{e}" for e in endings), "summary.json"])
+    people = [load(out / f"b{suffix}") for suffix in (".json", ".npz", ".csv")]
+    assert {len(p) for p in people} == {2}
+    for other in people[1:]:
+        np.testing.assert_array_equal(other.joints_mm, people[0].joints_mm)
+    assert people[0].skeleton.name == "h36m_17"
+    assert people[0].info["image"].endswith("b.png")
+    assert cv2.imread(str(out / "b_sheet.png")).shape[0] == 940
+
+
+def test_formats_camera_and_page(photos: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_camera(Camera.from_fov((90, 120), 1.0), tmp_path / "cam.json")
+    arguments = ("--boxes", tmp_path / "boxes.json", "--camera", tmp_path / "cam.json", "--formats", "npz, view")
+    assert run(photos / "b.png", "--out", out, "--model", model, *arguments) == 1  # of 120 x 90 pixels
+    assert "another shape" in json.loads((out / "summary.json").read_text())[0]["error"]
+    assert run(photos / "a.jpg", "--out", out, "--model", model, *arguments) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a.npz", "a_view.html", "summary.json"]
+    np.testing.assert_array_equal(load(out / "a.npz").camera.K, Camera.from_fov((90, 120), 1.0).K)
+    page = (out / "a_view.html").read_text()
+    assert "@" not in page.replace("@media", "").split("<script>")[0].split("base64")[0]
+    assert '"r_wrist"' in page
+
+
+BAD = {
+    "empty.jpg": (b"", "is empty"),
+    "text.jpg": (b"just some text", "not an image file"),
+    "cut.png": (b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x0dIHDR", "truncated or damaged PNG"),
+    "phone.jpg": (b"\0\0\0\x18ftypheic" + b"\0" * 64, "HEIF"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_image_is_recorded_and_the_others_go_on(
+    name: str, photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, message = BAD[name]
+    (photos / name).write_bytes(data)
+    out = tmp_path / "out"
+    assert run(photos, "--out", out, "--model", model, "--formats", "json", "--tta", 1, "--fov", 60) == 1
+    entries = {Path(e["image"]).name: e for e in json.loads((out / "summary.json").read_text())}
+    assert message in entries[name]["error"]
+    assert entries[name]["files"] == []
+    assert entries["a.jpg"]["error"] is None
+    assert entries["a.jpg"]["files"] == ["a.json"]
+    assert load(out / "a.json").info["box_source"] == "self"
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "failed" in printed
+    assert message.split()[0] in printed
+
+
+def test_a_missing_boxes_entry_fails_that_image_only(photos: Path, model: Path, tmp_path: Path) -> None:
+    boxes = tmp_path / "some.json"
+    boxes.write_text(json.dumps({"images": {"a.jpg": [[10, 10, 50, 70]]}}))
+    assert run(photos, "--out", tmp_path / "o", "--model", model, "--boxes", boxes, "--formats", "json") == 1
+    errors = [e["error"] for e in json.loads((tmp_path / "o" / "summary.json").read_text())]
+    assert errors == [None, "the boxes file has no entry for b.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--formats", "json,bvh"], "unknown bvh"),
+        (["--fov", "wide"], "expected degrees or 'auto', got 'wide'"),
+        (["--camera", "none.json"], "cannot read camera file none.json"),
+        (["--boxes", "none.json"], "cannot read boxes file none.json"),
+        (["--detector", "none.onnx"], "expected a YOLOX network"),
+        (["--model", "none.safetensors"], "none.safetensors"),
+    ],
+)
+def test_unusable_options_stop_before_any_work(
+    arguments: list[str], message: str, photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = [] if "--model" in arguments else ["--model", model]
+    assert run(photos, "--out", tmp_path / "out", *extra, *arguments) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path) == 1
+    assert "holds no image files" in capsys.readouterr().err
+
+
+def test_output_names_keep_images_apart() -> None:
+    paths = [Path(p) for p in ("x/a.jpg", "x/a.png", "x/b.jpg", "y/c.jpg", "z/c.jpg")]
+    names = output_names(paths)
+    assert names[:3] == ["a_jpg", "a_png", "b"]
+    assert len(set(names)) == 5
