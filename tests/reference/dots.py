@@ -73,10 +73,10 @@ class DotModel(nn.Module):
         return Pose(joints[..., :2] * 0, joints - root, joints, covariance, flags)
 
     def _solve(self, image: np.ndarray, K: np.ndarray) -> tuple[np.ndarray, int]:
-        """Perspective-n-point with the body and with its mirror image; the better one says whether the crop is mirrored."""
+        """Perspective-n-point with the body and with its mirror image; the better one tells a mirrored crop."""
         seen, pixels = find_dots(image)
         if len(seen) < 6:
-            return self.points + (0, 0, 3000.0), 3
+            return self.points + np.array([0, 0, 3000.0]), 3
         mirrored = self.points * (-1.0, 1.0, 1.0)
         fits = [_pnp(points, seen, pixels, K) for points in (self.points, mirrored)]
         if fits[0][1] <= fits[1][1]:

@@ -34,7 +34,10 @@ def encode_picture(image: UInt8[np.ndarray, "h w 3"], suffix: str) -> bytes:
     """
     if suffix.lower() not in _OPTIONS:
         raise InputError(f"pictures are written as {' or '.join(_OPTIONS)}, not '{suffix}'")
-    done, data = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), _OPTIONS[suffix.lower()])
+    try:
+        done, data = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), _OPTIONS[suffix.lower()])
+    except cv2.error:  # some versions of OpenCV raise, some return
+        done = False
     if not done:
         raise InputError(f"a picture of {image.shape[1]} x {image.shape[0]} pixels cannot be written as {suffix}")
     return data.tobytes()
