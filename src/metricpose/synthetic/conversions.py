@@ -48,11 +48,13 @@ _MPII_CENTRE: Recipes = {
 }
 # Source joints that may stand in for a target joint ("~" is the other side's): what moves with it.
 _NEAR = {
-    "hip": "hip ~hip pelvis spine thorax knee shoulder ~shoulder", "knee": "hip ~hip knee ankle", "ankle": "hip knee ankle",
+    "hip": "hip ~hip pelvis spine thorax knee shoulder ~shoulder", "knee": "hip ~hip knee ankle",
+    "ankle": "hip knee ankle",
     "toe": "toe heel ankle knee", "small_toe": "toe heel ankle knee", "heel": "toe heel ankle knee",
     "shoulder": "shoulder ~shoulder thorax spine neck elbow", "elbow": "shoulder elbow wrist",
     "wrist": "shoulder elbow wrist", "pelvis": "pelvis hip spine thorax neck knee",
-    "spine": "pelvis hip spine thorax neck shoulder ear", "thorax": "pelvis hip spine thorax neck shoulder nose head ear",
+    "spine": "pelvis hip spine thorax neck shoulder ear",
+    "thorax": "pelvis hip spine thorax neck shoulder nose head ear",
 }  # fmt: skip
 _NEAR_HEAD = "nose head_top head eye ear thorax neck shoulder"
 
