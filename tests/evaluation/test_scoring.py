@@ -114,6 +114,9 @@ def test_present_joints_are_those_whose_truth_is_in_the_crop(made: Predictions, 
     assert values["mpjpe"].mean == pytest.approx(average(expected))
     assert values["mpjpe"].count == len(expected) == (inside & mask).sum()
     assert values["pa_mpjpe"].mean == pytest.approx(average(naive.pa_mpjpe(relative, true, mask & inside)))
+    scaled = [v for v in naive.n_mpjpe(relative, true, [0], with_root) if inside[v[0], v[1]]]
+    assert values["n_mpjpe"].mean == pytest.approx(average(scaled))
+    assert values["n_mpjpe"].count == values["mpjpe"].count
     assert not inside[:, 0].all(), "the case of a root outside the crop is not tested"
 
 
