@@ -117,6 +117,16 @@ def test_a_close_crop_is_flagged_and_keeps_a_sensible_distance(model):
     assert flags[-1] == Fallback.NO_JOINTS
 
 
+def test_the_field_of_view_stays_that_of_training_at_other_test_strides():
+    output, batch = truth(noise=1.0)
+    px = output.px.clone()
+    px[:, ::3] = torch.tensor([15.0, 60.0])  # Outside by the margin of stride 32, inside by that of stride 8.
+    coarse, fine = (
+        with_config(MetrabsConfig(stride=s)).decode(output._replace(px=px), batch.K).joints_abs_mm for s in (32, 8)
+    )
+    assert torch.equal(coarse, fine)
+
+
 def arrays(batch):
     return {key: value.double().numpy().copy() for key, value in asdict(batch).items()}
 
