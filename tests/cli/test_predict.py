@@ -16,6 +16,8 @@ from metricpose.formats import load
 from metricpose.formats.camera_file import write_camera
 from metricpose.geometry.camera import Camera
 from metricpose.models.metrabs import Metrabs, MetrabsConfig
+from metricpose.predict import images
+from metricpose.predict.images import read_photo
 from metricpose.weights import save_model
 
 
@@ -139,6 +141,30 @@ def test_unusable_options_stop_before_any_work(
     assert run(photos, "--out", tmp_path / "out", *extra, *arguments) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_impossible_output_folder_stops_before_any_work(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    assert run(photos, "--out", tmp_path / "file" / "out", "--model", model) == 1
+    assert "cannot create the folder" in capsys.readouterr().err
+
+
+def test_a_crash_on_one_image_is_recorded(
+    photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(path: Path) -> None:
+        if path.name == "a.jpg":
+            raise RuntimeError("out of luck")
+        return read_photo(path)
+
+    monkeypatch.setattr(images, "read_photo", crash)
+    out, boxes = tmp_path / "out", tmp_path / "boxes.json"
+    assert run(photos, "--out", out, "--model", model, "--boxes", boxes, "--formats", "json") == 1
+    errors = [e["error"] for e in json.loads((out / "summary.json").read_text())]
+    assert "unexpected RuntimeError: out of luck" in errors[0]
+    assert errors[1] is None
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

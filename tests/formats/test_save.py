@@ -12,6 +12,7 @@ import pytest
 from metricpose.errors import DataError, InputError
 from metricpose.formats import load, save
 from metricpose.formats.header import ARRAYS
+from metricpose.types import People
 from reference.people import people
 
 SUFFIXES = [".json", ".npz", ".csv"]
@@ -124,6 +125,12 @@ def test_edited_json_is_refused_by_what_is_wrong(tmp_path: Path, old: str, new: 
     path.write_text(text.replace(old, new))
     with pytest.raises(DataError, match=message):
         load(path)
+
+
+def test_saving_needs_the_writers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(People, "saver", None)
+    with pytest.raises(InputError, match=r"import metricpose\.formats first"):
+        people(1).save(tmp_path / "a.json")
 
 
 def test_info_that_json_cannot_hold_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -86,6 +87,7 @@ def run(
     }
     given = read_boxes(boxes) if boxes else None
     loaded = load(model, device, offline)
+    _prepare(out)
     outcomes = []
     with _progress(len(images)) as advance:
         for image, name in zip(images, output_names(images)):
@@ -103,6 +105,18 @@ def output_names(images: list[Path]) -> list[str]:
     stems = [image.stem for image in images]
     names = [s if stems.count(s) == 1 else f"{i.stem}_{i.suffix[1:].lower()}" for s, i in zip(stems, images)]
     return [n if names.count(n) == 1 else f"{n}_{k}" for k, n in enumerate(names)]
+
+
+def _prepare(out: Path) -> None:
+    """Find out before the work, not after it, that nothing can be written."""
+    from metricpose.errors import DataError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot create the folder {out}: {error.strerror or error}; choose another --out") from error
+    if not os.access(out, os.W_OK):
+        raise DataError(f"folder {out} is not writable; choose another --out")
 
 
 def _kinds(formats: str, view: bool) -> list[str]:
@@ -143,6 +157,8 @@ def _one(
         return Outcome(image, people, _write(people, photo.image, stem, kinds), "")
     except MetricposeError as error:
         return Outcome(image, None, [], str(error))
+    except Exception as error:  # one image must never take the others down with it
+        return Outcome(image, None, [], f"{image}: unexpected {type(error).__name__}: {error}; please report this")
 
 
 def _write(people: People, pixels: Any, stem: Path, kinds: list[str]) -> list[Path]:

@@ -190,11 +190,10 @@ def _draw_shadow(canvas: Canvas, scene: Scene, eye: _Eye, person: Float[np.ndarr
 
 
 def _frustum(scene: Scene) -> Float[np.ndarray, "4 3"]:
-    """Corners of the drawn image plane: about half a metre wide, never beyond a third of the way to the people."""
-    width = float(np.linalg.norm(scene.corners[1] - scene.corners[0]))
-    reach = 0.7 / width
+    """Corners of the drawn image plane: its longer side 0.6 m, never beyond a quarter of the way to the people."""
+    reach = 0.6 / float(np.ptp(scene.corners, axis=0).max())
     if len(scene.roots):
-        reach = min(reach, float(np.linalg.norm(scene.roots, axis=1).min()) / 3)
+        reach = min(reach, float(np.linalg.norm(scene.roots, axis=1).min()) / 4)
     return scene.corners * reach
 
 

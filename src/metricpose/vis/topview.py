@@ -34,7 +34,7 @@ def draw_top_view(scene: Scene, size: tuple[int, int]) -> UInt8[np.ndarray, "h w
     _draw_view(canvas, scene, at, reach, text)
     for index in np.argsort(-places[:, 1]):
         _draw_person(canvas, scene, at, int(index), scale)
-    _draw_labels(canvas, places, distances_m(scene.people), at, text)
+    _draw_labels(canvas, scene, at, text)
     return canvas.image()
 
 
@@ -72,12 +72,16 @@ def _draw_person(canvas: Canvas, scene: Scene, at: Place, index: int, scale: flo
             canvas.dashed(spots[parent], spots[child], colour, 0.7 * width, 3.5)
 
 
-def _draw_labels(
-    canvas: Canvas, places: Float[np.ndarray, "n 2"], depth: Float[np.ndarray, " n"], at: Place, text: float
-) -> None:
-    many = len(places) > 1
-    labels = [f"{k + 1}: {d:.2f} m" if many else f"{d:.2f} m" for k, d in enumerate(depth)]
+def _draw_labels(canvas: Canvas, scene: Scene, at: Place, text: float) -> None:
+    """Distances, above what each person covers of the ground."""
+    depth = distances_m(scene.people)
+    labels = [f"{k + 1}: {d:.2f} m" if len(depth) > 1 else f"{d:.2f} m" for k, d in enumerate(depth)]
     widths = [text_width(t, text, True) + 2.4 * text for t in labels]
-    spots = [at(p) + np.array([0.0, -3.0 * text]) for p in places]
+    spots = []
+    for root, joints in zip(scene.roots, scene.joints):
+        place = at(root[[0, 2]])
+        covered = at(joints[np.isfinite(joints).all(1)][:, [0, 2]])
+        top = covered[:, 1].min() if len(covered) else place[1]
+        spots.append(np.array([place[0], max(top - 1.9 * text, 1.3 * text)]))
     for label, spot in zip(labels, stack_labels(spots, widths, 2.2 * text)):
         canvas.pill(label, spot, text)
