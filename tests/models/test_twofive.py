@@ -61,6 +61,16 @@ def test_a_perfect_network_gives_the_true_pose(recovery):
         assert pose.flags.item() == Fallback.NONE
 
 
+def test_bones_that_leave_the_view_do_not_count():
+    model = build()
+    output, batch = truth((4000.0,))
+    model.bone_lengths_mm = bone_lengths(batch.joints_mm, model.skeleton.edges)[0]
+    px = output.px.clone()
+    px[0, [3, 13]] = 5.0
+    pose = model.decode(output._replace(px=px), batch.K)
+    assert pose.joints_abs_mm[0, 0, 2].item() == pytest.approx(batch.joints_mm[0, 0, 2].item(), rel=1e-3)
+
+
 def test_ground_truth_is_asked_for_and_not_taken_otherwise():
     output, batch = truth()
     assert build().needs_gt == ()
