@@ -6,6 +6,7 @@ importable from here.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,10 @@ class PoseLibrary:
         if split not in _SPLITS:
             raise DataError(f"pose split {split!r} is unknown; choose one of {sorted(_SPLITS)}")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 rows = file["split"] == _SPLITS[split]
                 return cls(file["Q"][rows], file["act"][rows], temper)
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(
                 f"{path} is not a pose library (npz with the keys Q, src, split, act): {error}. "
                 "Bake one from motion capture with `metricpose synth bake`."

@@ -278,10 +278,15 @@ FAMILIES: dict[str, tuple[float, Callable[[Figure], bool]]] = {
     "jump": (0.01, _loose(stances.jump)),
     "random": (0.01, at_random),
 }
-"""Name -> (share, recipe). A recipe poses the figure and returns whether it sits on a seat."""
+"""Name -> (relative share, recipe). A recipe poses the figure and returns whether it sits on a seat."""
 
 _NAMES = tuple(FAMILIES)
 _CUMULATIVE = np.cumsum([share for share, _ in FAMILIES.values()])
+
+
+def draw_family(rng: np.random.Generator) -> str:
+    """Name of a family, by share."""
+    return _NAMES[min(int(np.searchsorted(_CUMULATIVE, rng.random() * _CUMULATIVE[-1])), len(_NAMES) - 1)]
 
 
 def procedural(rng: np.random.Generator, family: str | None = None) -> PoseSample:
@@ -289,7 +294,7 @@ def procedural(rng: np.random.Generator, family: str | None = None) -> PoseSampl
 
     Arms may run through the body: check with `self_penetration` on the actual body and draw again.
     """
-    name = family or _NAMES[min(int(np.searchsorted(_CUMULATIVE, rng.random() * _CUMULATIVE[-1])), len(_NAMES) - 1)]
+    name = family or draw_family(rng)
     figure = Figure(rng)
     seated = FAMILIES[name][1](figure)
     return figure.sample(name, seated)
