@@ -61,6 +61,11 @@ def test_a_truncated_box_depends_on_seed_image_and_number_alone() -> None:
         items = replace(Items(People(9), "made up", 3, boxes=2, seed=1), **changes)
         return np.array([r.box_xywh for r in items])
 
+    def parts() -> np.ndarray:
+        whole = np.array([square_box(person(i).box_xywh) for i in range(3)]).repeat(2, 0)
+        return (boxes()[:, 2] / whole[:, 2]).round(6)
+
+    assert len(set(parts())) == 6, "two images or numbers share a draw"
     np.testing.assert_array_equal(boxes(), boxes(count=9)[:6])
     np.testing.assert_array_equal(boxes(), boxes(boxes=4)[[0, 1, 4, 5, 8, 9]])
     assert np.abs(boxes() - boxes(seed=2)).max(1).min() > 0
@@ -98,6 +103,7 @@ def test_a_folder_with_neither_shards_nor_assets_is_refused(tmp_path: Path) -> N
 
 def test_rendering_uses_the_split_and_seed_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int, int]] = []
+    shift = 0
 
     class Renders:
         def __init__(self, config: Any) -> None:
@@ -105,15 +111,17 @@ def test_rendering_uses_the_split_and_seed_of_the_protocol(monkeypatch: pytest.M
 
         def scene(self, index: int) -> Record:
             asked.append((self.config.split, self.config.seed, index))
-            return person(index)
+            return person(index + shift)
 
     monkeypatch.setattr(sources, "Generator", Renders)
     monkeypatch.setattr(sources, "to_record", lambda record: record)
     items = open_items(replace(WHOLE, seed=4), None, 2)
     assert len(list(items)) == 2
-    assert asked == [("test", 4, 0), ("test", 4, 1)]
+    assert asked == [("test", 4, 0), ("test", 4, 0), ("test", 4, 1)]  # the first scene is also the fingerprint
     assert items.data != open_items(replace(WHOLE, seed=5), None, 2).data
     assert items.data == open_items(replace(WHOLE, seed=4), None, 2).data
+    shift = 7  # another version of the renderer
+    assert items.data != open_items(replace(WHOLE, seed=4), None, 2).data
 
 
 @pytest.mark.slow

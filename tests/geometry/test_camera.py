@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metricpose.errors import InputError
-from metricpose.geometry.camera import Camera, distort, undistort
+from metricpose.geometry.camera import Camera, distort, one_to_one_radius, undistort
 
 LENSES = {
     0: [],
@@ -97,6 +97,17 @@ def test_the_fold_is_found_behind_a_pole_of_the_rational_model() -> None:
     near, beyond = distort(np.array([1.9, 0.0]), pole), distort(np.array([2.1, 0.0]), pole)
     assert np.isfinite(near).all()
     assert np.isnan(beyond).all()
+
+
+def test_the_fold_is_where_the_radial_model_turns() -> None:
+    assert one_to_one_radius((0.0, 0, 0, 0, 0, 0.25, 0, 0)) == pytest.approx(2.0)  # r / (1 + r^2 / 4) peaks at 2
+    lens = np.array(LENSES[8]) * [1, 1, 0, 0, -3, 1, 1, 2]  # radial only, with a fold
+    limit = one_to_one_radius(tuple(lens.tolist()))
+    radii = np.linspace(0, limit * 0.9999, 400)
+    mapped = distort(np.stack([radii, np.zeros(400)], -1), lens)[:, 0]
+    assert (np.diff(mapped) > 0).all()
+    slope = np.diff(distort(np.array([[limit - 2e-4, 0.0], [limit - 1e-4, 0.0]]), lens)[:, 0]) / 1e-4
+    assert abs(slope[0]) < 1e-3
 
 
 def test_undistort_far_outside_is_nan_without_a_warning() -> None:

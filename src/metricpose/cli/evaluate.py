@@ -152,11 +152,8 @@ def protocol_table() -> Table:
     from metricpose.evaluation.protocols import PROTOCOLS
     from metricpose.evaluation.tables import Table
 
-    rows = [
-        (p.name, p.title, str(p.count or "all"), p.crop_source, ", ".join(g.name for g in p.groups))
-        for p in PROTOCOLS.values()
-    ]
-    return Table("Protocols", ("name", "what", "images", "boxes", "groups"), rows)
+    rows = [(p.name, p.title, str(p.count or "all")) for p in PROTOCOLS.values()]
+    return Table("Protocols (docs/EVALUATION.md)", ("name", "what", "images"), rows)
 
 
 def _cards(report: Report) -> builtins.list[Table]:

@@ -203,10 +203,7 @@ def _aligned(
     source: Float[np.ndarray, "n j 3"], target: Float[np.ndarray, "n j 3"], counted: Bool[np.ndarray, "n j"], kind: Kind
 ) -> Float[np.ndarray, "n j 3"]:
     a, b = torch.from_numpy(source), torch.from_numpy(target)
-    found = procrustes(a, b, torch.from_numpy(counted), kind)
-    if kind == "scale":  # a negative scale would turn the pose inside out
-        found = found._replace(scale=found.scale.clamp_min(0.0))
-    return found.apply(a).numpy()
+    return procrustes(a, b, torch.from_numpy(counted), kind).apply(a).numpy()
 
 
 def _check_root(root: Sequence[int], joints: int) -> None:

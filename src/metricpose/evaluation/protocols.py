@@ -65,7 +65,8 @@ class Protocol:
         split: part of the data.
         count: images taken by default; None takes all.
         seed: of everything random.
-        truncated: boxes are random parts of the person's box (augment.truncation), `boxes` of them per image.
+        truncated: boxes are random parts of the person's box (augment.truncation), `boxes` of them per image, as in the
+            truncated benchmark of MeTRo and MeTRAbs.
         subsets: "all" joints, and "present" ones: whose true projection lies inside the crop, in [0, side).
         breakdowns: tables below the main one.
     """
@@ -102,10 +103,10 @@ _SYNTHETIC = Group(
 PROTOCOLS: dict[str, Protocol] = {
     p.name: p
     for p in (
-        Protocol("synthetic", "rendered people, whole box", "synthetic", (_SYNTHETIC,), "test", count=2000),
+        Protocol("synthetic", "rendered people", "synthetic", (_SYNTHETIC,), "test", count=2000),
         Protocol(
             "synthetic-truncated",
-            "rendered people cut off by random boxes (the truncated benchmark of MeTRo and MeTRAbs)",
+            "rendered people cut off by random boxes",
             "synthetic",
             (_SYNTHETIC,),
             "test",
@@ -116,7 +117,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             "real-dev",
-            "a handful of labelled photographs, for development",
+            "a few labelled photographs",
             "labels",
             (
                 Group("Human3.6M", "h36m_17", catalog.H36M_17.joints, ("pelvis",), "Human3.6M", note="4 images"),

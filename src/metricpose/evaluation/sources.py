@@ -104,7 +104,14 @@ def _synthetic(protocol: Protocol, data: Path | None, count: int | None) -> tupl
     assets = sha256(data / _ASSETS)[:16] if data is not None else "of the package"
     settings = config.model_dump_json(exclude={"assets"})
     digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
-    return RenderedSource(_MakeRenderer(config)), f"rendered, settings {digest}, assets {assets}"
+    source = RenderedSource(_MakeRenderer(config))
+    return source, f"rendered, settings {digest}, assets {assets}, first scene {_fingerprint(source[0])}"
+
+
+def _fingerprint(record: Record) -> str:
+    """Tells scenes of another version of the renderer; in whole millimetres and pixels, the same on every machine."""
+    labels = np.concatenate([np.ravel(record.joints_mm), np.ravel(record.box_xywh)])
+    return hashlib.sha256(np.rint(labels).astype(np.int32).tobytes()).hexdigest()[:8]
 
 
 def _hash_of_shards(folder: Path, records: int) -> str:
