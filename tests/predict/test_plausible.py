@@ -101,8 +101,16 @@ def test_similarity_uses_the_closest_quarter() -> None:
 
 def test_the_better_of_two_poses_of_one_person_stays() -> None:
     joints = np.stack([person(), person(20), person(1000)])
-    assert duplicates(joints, np.array([0.5, 0.9, 0.1]), Rules()).tolist() == [True, False, False]
-    assert not duplicates(joints, np.array([0.5, 0.9, 0.1]), Rules(duplicate=None)).any()
+    boxes, scores = np.array([[0.0, 0, 50, 90]] * 3), np.array([0.5, 0.9, 0.1])
+    assert duplicates(joints, boxes, scores, Rules()).tolist() == [True, False, False]
+    assert not duplicates(joints, boxes, scores, Rules(duplicate=None)).any()
+
+
+def test_neighbours_whose_boxes_hardly_overlap_are_two_people_however_alike_their_poses() -> None:
+    joints = np.stack([person(), person(20)])
+    boxes = np.array([[0.0, 0, 50, 90], [30.0, 0, 40, 90]])  # the smaller box is half covered, and no more
+    assert not duplicates(joints, boxes, np.array([0.5, 0.9]), Rules()).any()
+    assert duplicates(joints, boxes, np.array([0.5, 0.9]), Rules(duplicate_overlap=0.49)).tolist() == [True, False]
 
 
 def test_verdicts_are_explained_and_a_bad_pose_does_not_suppress_a_good_one() -> None:

@@ -44,6 +44,8 @@ class Rules:
         box_share: least part of the detected box that the pose's own box must cover.
         duplicate: similarity in [0, 1] above which the pose of lower score is a second one of the same person.
         duplicate_scale_mm: distance at which two joints count as having nothing in common.
+        duplicate_overlap: two detections are of one person only if this part of the smaller box lies in the other.
+            Without it a crowd suppresses itself: a network easily answers with the neighbour of whom it was asked.
     """
 
     bone_ratio: tuple[float, float] | None = (0.1, 3.0)
@@ -52,6 +54,7 @@ class Rules:
     box_share: float | None = 0.5
     duplicate: float | None = 0.4
     duplicate_scale_mm: float = 300.0
+    duplicate_overlap: float = 0.5
 
 
 def plausible(
@@ -71,7 +74,7 @@ def plausible(
     for _, verdict in verdicts:
         bad |= verdict
     if rules.duplicate is not None:
-        second = duplicates(found.joints_mm - origin, np.where(bad, -np.inf, boxes.scores), rules)
+        second = duplicates(found.joints_mm - origin, boxes.xywh, np.where(bad, -np.inf, boxes.scores), rules)
         verdicts.append(("second pose of one person", second & ~bad))
         bad |= second
     notes = [
@@ -124,15 +127,24 @@ def covered_share(
 
 
 def duplicates(
-    joints_mm: Float[np.ndarray, "n j 3"], scores: Float[np.ndarray, " n"], rules: Rules
+    joints_mm: Float[np.ndarray, "n j 3"],
+    boxes_xywh: Float[np.ndarray, "n 4"],
+    scores: Float[np.ndarray, " n"],
+    rules: Rules,
 ) -> Bool[np.ndarray, " n"]:
-    """Greedy by score: whether a pose is too similar to a better one that is kept; -inf scores take no part."""
+    """Greedy by score: whether a pose is too similar to a better one that is kept, in a box that overlaps its own.
+
+    Scores of -inf take no part.
+    """
     dropped = np.zeros(len(scores), bool)
+    area = boxes_xywh[:, 2:].prod(1)
+    overlap = intersection(boxes_xywh, boxes_xywh) / np.minimum(area[:, None], area[None])
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable"):
         if np.isneginf(scores[index]):
             continue
-        alike = [similarity(joints_mm[k], joints_mm[index], rules.duplicate_scale_mm) for k in kept]
+        near = [k for k in kept if overlap[k, index] > rules.duplicate_overlap]
+        alike = [similarity(joints_mm[k], joints_mm[index], rules.duplicate_scale_mm) for k in near]
         if rules.duplicate is not None and max(alike, default=0.0) > rules.duplicate:
             dropped[index] = True
         else:
