@@ -37,8 +37,8 @@ def test_the_help_of_predict_does_not_load_torch() -> None:
     ("arguments", "message"),
     [
         (["predcit"], "unknown command 'predcit'; did you mean 'predict'?"),
-        (["synth"], "expected one of: synth bake, synth preview, synth render"),
-        (["synth", "nothing"], "expected one of: synth bake"),
+        (["synth"], "expected one of: synth preview, synth render, synth scene, synth bake"),
+        (["synth", "nothing"], "expected one of: synth preview"),
         (["qqqq"], "see metricpose --help"),
     ],
 )
@@ -87,7 +87,7 @@ def test_repeated_options_are_gathered(given: list[str], expected: list[str]) ->
     assert gather(given, "--set") == expected
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "synth bake", "models", "doctor"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "synth bake", "synth preview", "synth render", "synth scene", "models", "doctor"])
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*name.split(), "--help"]) == 0
     assert f"usage: metricpose {name}" in capsys.readouterr().out

@@ -33,9 +33,10 @@ COMMANDS: dict[str, Command] = {
     "train": Command("train", "run", "train a model as a recipe says"),
     "evaluate": Command("evaluate", "run", "measure a model or predictions by a protocol", "checkpoint"),
     "models": Command("models", "run", "the methods: paper, parameters, operations; the bundled models"),
-    "synth bake": Command("synth", "bake", "render synthetic people into shards for training"),
     "synth preview": Command("synth", "preview", "a sheet of synthetic people to look at"),
-    "synth render": Command("synth", "render", "single synthetic scenes as pictures with their ground truth"),
+    "synth render": Command("synth", "render", "render synthetic people into shards for training"),
+    "synth scene": Command("synth", "scene", "single synthetic scenes as pictures with their ground truth"),
+    "synth bake": Command("synth", "bake", "make richer rendering assets from MakeHuman, motion capture, photographs"),
     "doctor": Command("doctor", "run", "check the installation and run a small self-test"),
 }
 

