@@ -100,7 +100,9 @@ def test_the_fold_is_found_behind_a_pole_of_the_rational_model() -> None:
 
 
 def test_the_fold_is_where_the_radial_model_turns() -> None:
-    assert one_to_one_radius((0.0, 0, 0, 0, 0, 0.25, 0, 0)) == pytest.approx(2.0)  # r / (1 + r^2 / 4) peaks at 2
+    assert one_to_one_radius((0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.0, 0.0)) == pytest.approx(
+        2.0
+    )  # r / (1 + r^2 / 4) peaks at 2
     lens = np.array(LENSES[8]) * [1, 1, 0, 0, -3, 1, 1, 2]  # radial only, with a fold
     limit = one_to_one_radius(tuple(lens.tolist()))
     radii = np.linspace(0, limit * 0.9999, 400)
