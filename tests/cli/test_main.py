@@ -87,7 +87,10 @@ def test_repeated_options_are_gathered(given: list[str], expected: list[str]) ->
     assert gather(given, "--set") == expected
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "synth bake", "synth preview", "synth render", "synth scene", "models", "doctor"])
+@pytest.mark.parametrize(
+    "name",
+    ["train", "evaluate", "synth bake", "synth preview", "synth render", "synth scene", "models", "doctor"],
+)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*name.split(), "--help"]) == 0
     assert f"usage: metricpose {name}" in capsys.readouterr().out

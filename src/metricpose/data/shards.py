@@ -175,7 +175,7 @@ class ShardFolder:
         self._shards: list[Shard] = []
         self._ends = np.zeros(0, np.int64)
         if self.refresh() == 0 and not may_be_empty:
-            raise DataError(f"no shard-000000.safetensors in {folder}: mend the path, or render some (metricpose synth render)")
+            raise DataError(f"no shard-000000.safetensors in {folder}: mend the path, or render some (synth render)")
 
     def refresh(self) -> int:
         """Look for new shards; returns the number of records now."""
