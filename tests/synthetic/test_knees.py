@@ -9,7 +9,7 @@ BONES = ["root", "lowerleg01.L", "lowerleg01.R"]
 
 
 def two_legs() -> tuple[np.ndarray, np.ndarray]:
-    """Two tubes of vertices, knee rings at z = 0.5, and a basis that raises every vertex by 1 (first) or the left leg."""
+    """Two tubes of vertices; the basis raises every vertex by 1 (first row) or the left leg only (second)."""
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     ring = 0.05 * np.stack([np.cos(angles), np.sin(angles)], 1)
     rows = [[sign * 0.1 + x, y, z] for sign in (1, -1) for z in np.linspace(0, 1.8, 37) for x, y in ring]

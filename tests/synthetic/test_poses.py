@@ -26,7 +26,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_splits_are_kept_apart(file: Path) -> None:
-    assert PoseLibrary.load(file).names == ("dance", "wave") and len(PoseLibrary.load(file)) == 100
+    assert PoseLibrary.load(file).names == ("dance", "wave")
+    assert len(PoseLibrary.load(file)) == 100
     assert PoseLibrary.load(file, "test").names == ("jump",)
 
 
@@ -35,7 +36,8 @@ def test_rotations_are_those_stored(file: Path) -> None:
     drawn = library.sample(np.random.default_rng(0), mirror=False)
     stored = [Rotation.from_quat(q).as_matrix() for q in library.quaternions / 32767.0]
     assert min(np.abs(drawn.rotations - s).max() for s in stored) < 1e-9
-    assert drawn.kind == "jump" and not drawn.seated
+    assert drawn.kind == "jump"
+    assert not drawn.seated
 
 
 def test_large_activities_are_tempered(file: Path) -> None:

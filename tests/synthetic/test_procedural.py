@@ -4,7 +4,10 @@ import pytest
 from metricpose.synthetic.controls import CONTROL_INDEX, global_rotations, pivot_positions
 from metricpose.synthetic.procedural import FAMILIES, draw_family, procedural
 
-H36M = ["directions", "discussion", "eating", "greeting", "phoning", "photo", "posing", "purchases", "sitting", "sitting_down", "smoking", "waiting", "walk_dog", "walking"]
+H36M = (
+    "directions", "discussion", "eating", "greeting", "phoning", "photo", "posing", "purchases", "sitting",
+    "sitting_down", "smoking", "waiting", "walk_dog", "walking",
+)  # fmt: skip
 
 
 def positions(family: str, count: int = 20) -> np.ndarray:
