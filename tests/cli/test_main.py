@@ -47,6 +47,13 @@ def test_unknown_commands_are_bad_usage(arguments: list[str], message: str, caps
     assert message in capsys.readouterr().err
 
 
+def test_a_group_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synth", "--help"]) == 0
+    printed = capsys.readouterr().out
+    for name in (c for c in COMMANDS if c.startswith("synth ")):
+        assert f"metricpose {name}: " in printed
+
+
 def test_no_command_prints_the_overview_and_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "usage: metricpose COMMAND" in capsys.readouterr().out

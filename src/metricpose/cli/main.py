@@ -51,6 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"metricpose {__version__}")
         return DONE
     name, rest = _split(arguments)
+    if name not in COMMANDS and rest[:1] in (["-h"], ["--help"]) and _inner(name):
+        print("\n".join(f"metricpose {inner}: {COMMANDS[inner].summary}" for inner in _inner(name)))
+        return DONE
     if name not in COMMANDS:
         print(_unknown(name), file=sys.stderr)
         return BAD_USAGE
@@ -83,10 +86,15 @@ def _split(arguments: list[str]) -> tuple[str, list[str]]:
 
 
 def _unknown(name: str) -> str:
-    inner = [c for c in COMMANDS if c.split()[0] == name]
+    inner = _inner(name)
     close = difflib.get_close_matches(name, [c.split()[0] for c in COMMANDS], 1)
     hint = f"expected one of: {', '.join(inner)}" if inner else f"did you mean '{close[0]}'?" if close else ""
     return f"metricpose: unknown command '{name}'; {hint or 'see metricpose --help'}"
+
+
+def _inner(group: str) -> list[str]:
+    """The commands of a group, such as those that start with 'synth'."""
+    return [c for c in COMMANDS if c.split()[0] == group]
 
 
 def _run(name: str, arguments: list[str]) -> int:

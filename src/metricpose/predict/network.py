@@ -105,4 +105,4 @@ def place_in_crop(
 
 
 def _numpy(value: Tensor | None) -> Float[np.ndarray, "*shape"] | None:
-    return None if value is None else value.double().cpu().numpy()
+    return None if value is None else value.cpu().double().numpy()  # some devices have no float64
