@@ -50,10 +50,10 @@ def test_painted_rows_of_a_second_person_start_after_the_first(person: Person) -
 def test_drawing_agrees_with_the_projection(scene: tuple[Assembly, Drawing]) -> None:
     assembly, drawing = scene
     corner = np.array([[0.2, 0.5, 1.0]])  # front top left corner of the box: the triangle there is the box's
-    column, row = drawing.sample_index(VIEW.project(corner) + [1.0, 1.0])[0]
+    column, row = drawing.sample_index(VIEW.project(corner) + 1.0)[0]
     assert assembly.geometry.groups[drawing.triangle[row, column]] == 1
     assert 1 / drawing.depth[row, column] == pytest.approx(4.5, abs=1e-3)
-    column, row = drawing.sample_index(VIEW.project(corner) + [1.0, -1.5])[0]
+    column, row = drawing.sample_index(VIEW.project(corner) + np.array([1.0, -1.5]))[0]
     face = drawing.triangle[row, column]
     assert face < 0 or assembly.geometry.groups[face] == 0 or 1 / drawing.depth[row, column] > 4.5
 

@@ -53,7 +53,7 @@ def render(
     depth, triangle = np.zeros((HEIGHT * k, WIDTH * k), np.float32), np.full((HEIGHT * k, WIDTH * k), -1, np.int32)
     rasterise(points, faces, 0, 2, False, depth, triangle)
     covered, mine = np.zeros((HEIGHT, WIDTH), np.uint8), np.zeros((HEIGHT, WIDTH), np.uint8)
-    cover(triangle, k, groups, np.array([False]), covered, mine)
+    cover(triangle, k, np.zeros(2, np.uint8), covered, mine)
     colour = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     shade(
         depth,

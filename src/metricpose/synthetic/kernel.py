@@ -23,3 +23,9 @@ def kernel(function):
     No fast-math: results do not depend on how wide a machine's vectors are.
     """
     return njit(**_OPTIONS)(function)
+
+
+@no_type_check
+def inlined(function):
+    """A kernel that is copied into each place that calls it, for those that take many arrays."""
+    return njit(**_OPTIONS, forceinline=True)(function)

@@ -10,7 +10,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Float, Float32, Int32
 
-from metricpose.synthetic.kernel import kernel
+from metricpose.synthetic.kernel import inlined, kernel
 from metricpose.synthetic.raster import bounds, rasterise
 from metricpose.synthetic.rotations import unit
 
@@ -65,7 +65,8 @@ def sample_light(
     horizontal = np.cos(elevation)
     towards = np.array([np.cos(azimuth) * horizontal, np.sin(azimuth) * horizontal, np.sin(elevation)])
     first = unit(np.cross(towards, [0.0, 0.0, 1.0]))
-    axes = np.stack([first, np.cross(towards, first), towards])
+    # Second axis downwards as in images, so that faces that see the light are front faces.
+    axes = np.stack([first, np.cross(first, towards), towards])
     screen = np.empty_like(vertices)
     _turn(vertices, axes, screen)
     low, high = bounds(screen[:caster_vertices])
@@ -73,7 +74,7 @@ def sample_light(
     origin = np.array([low[0] - 0.05, low[1] - 0.05, bounds(screen)[0][2] - 2.0])
     _shift(screen, origin, scale)
     shadow = np.zeros((SHADOW_SIDE, SHADOW_SIDE), np.float32)
-    rasterise(screen, faces, 0, caster_faces, True, shadow, np.empty(shadow.shape, np.int32))
+    rasterise(screen, faces, 0, caster_faces, False, shadow, np.empty(shadow.shape, np.int32))
     return Light(axes, origin, scale, shadow, *_intensities(rng, ambience), unit(rng.normal(size=3)))
 
 
@@ -108,7 +109,7 @@ def _shift(points, origin, scale):
         points[i, 2] = points[i, 2] - origin[2]
 
 
-@kernel
+@inlined
 @no_type_check
 def shadowed(light, x, y, z, bias):
     """Share (0..1) of the direct light that is blocked at a world point; bilinear between four texels."""
@@ -133,7 +134,7 @@ def shadowed(light, x, y, z, bias):
     return blocked
 
 
-@kernel
+@inlined
 @no_type_check
 def direct_light(light, x, y, z, nx, ny, nz):
     """Cosine times visibility of the directional light at a surface point."""

@@ -18,6 +18,7 @@ from metricpose.synthetic.poses import PoseLibrary, PoseSample, procedural, self
 from metricpose.synthetic.raster import bounds, vertex_normals
 from metricpose.synthetic.rig import Posed, pose_bones
 from metricpose.synthetic.rotations import rot_z
+from metricpose.synthetic.settling import RESTING, settle
 from metricpose.synthetic.wardrobe import Wardrobe
 
 ADULT = 1.7  # metres; lengths tuned on an adult scale with stature / ADULT
@@ -114,6 +115,8 @@ def _pose(rng: np.random.Generator, cast: Cast, shape: Shape, scale: float) -> t
             pose = procedural(rng)
         turned = pose.rotations.copy()
         turned[0] = rot_z(rng.uniform(-np.pi, np.pi)) @ turned[0]
+        if pose.kind in RESTING:
+            turned = settle(cast.body.rig, cast.body.bones, shape.heads, turned, scale)
         left, right = np.clip(rng.normal(0.45, 0.35, 2), -0.05, 1.3)
         posed = pose_bones(cast.body.rig, shape.heads, turned, (float(left), float(right)))
         if self_penetration(cast.body.bones, posed.positions, scale) < _MAX_PENETRATION:

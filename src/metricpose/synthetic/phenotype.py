@@ -43,6 +43,8 @@ class PhenotypePrior:
     def __init__(self, file: dict[str, Any]) -> None:
         table = np.asarray(file["table"], np.float64)
         self.years, self.traits = table[:, 0], table[:, 1:]
+        # Children, the old, and the others, per split.
+        self._ages = {split: self._by_age(self.rows(split)) for split in ("train", "val", "test")}
         self.labels = [str(name) for name in file["labels"]]
         self._anchors = [np.asarray(file[f"anchor_{name}"], np.float64) for name in _FACTORS]
         mask = np.asarray(file["mask"], bool)
@@ -57,16 +59,14 @@ class PhenotypePrior:
         usable = np.flatnonzero((self.years >= 2.0) & (self.years <= 90.0))
         return usable[(usable % 7 == 3) == (split != "train")]
 
+    def _by_age(self, rows: Int[np.ndarray, " n"]) -> list[np.ndarray]:
+        years = self.years[rows]
+        return [rows[years < 16.0], rows[years >= 65.0], rows[(years >= 16.0) & (years < 65.0)]]
+
     def sample(self, rng: np.random.Generator, split: str) -> Phenotype:
         """Draw a person: at least a quarter children of 2 to 16, one in seven over 65."""
-        rows = self.rows(split)
-        ages, u = self.years[rows], rng.random()
-        if u < _CHILD_SHARE:
-            rows = rows[ages < 16.0]
-        elif u < _CHILD_SHARE + _OLD_SHARE:
-            rows = rows[ages >= 65.0]
-        else:
-            rows = rows[(ages >= 16.0) & (ages < 65.0)]
+        u = rng.random()
+        rows = self._ages[split][0 if u < _CHILD_SHARE else 1 if u < _CHILD_SHARE + _OLD_SHARE else 2]
         row = int(rows[rng.integers(len(rows))])
         traits = dict(zip(self.labels, self.traits[row].tolist()))
         # The prior's gender is uniform; people are mostly near one end.

@@ -101,7 +101,7 @@ def sample_fabric(rng: np.random.Generator, pictures: Pictures) -> Float32[np.nd
         side = int(rng.integers(24, min(150, *image.shape[:2])))
         y, x = rng.integers(image.shape[0] - side), rng.integers(image.shape[1] - side)
         return _fabric(image[y : y + side, x : x + side])
-    cells, spread = int(rng.choice([4, 8, 16, 32])), rng.uniform(0.1, 1.0)
+    cells, spread = int(rng.choice([4, 8, 16, 32])), rng.beta(1.0, 2.5)
     noise = (rng.random(3) * (1 - spread) + spread * rng.random((cells, cells, 3))).astype(np.float32) ** 2.2
     how = int(rng.choice([cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
     return cv2.resize(noise, (FABRIC_SIDE, FABRIC_SIDE), interpolation=how).clip(0.0, 1.0)

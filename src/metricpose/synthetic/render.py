@@ -28,6 +28,7 @@ class Assembly:
         geometry: triangles. materials: (M, 16). controls: (F,) control that moves a face, -1 for props.
         solid: number of solid faces. cards: (start, stop, texture) of each hair mesh.
         main: number of leading vertices that belong to the main person's body.
+        person: (start, stop) vertices of each part of the main person.
     """
 
     geometry: Geometry
@@ -36,6 +37,7 @@ class Assembly:
     solid: int
     cards: list[tuple[int, int, int]]
     main: int
+    person: list[tuple[int, int]]
 
 
 def assemble(people: list[Person], props: list[Prop]) -> Assembly:
@@ -68,6 +70,7 @@ def assemble(people: list[Person], props: list[Prop]) -> Assembly:
     return Assembly(
         geometry, np.concatenate(materials).reshape(-1, COLUMNS), np.concatenate([part.controls for _, part in parts]),
         int(face_base[first_card]), spans, len(people[0].parts[0].vertices),
+        [(int(vertex_base[k]), int(vertex_base[k + 1])) for k, (g, _) in enumerate(parts) if g == 0],
     )  # fmt: skip
 
 
@@ -110,7 +113,8 @@ def coverage(
     """Coverage (0..255) by anything, and by the groups for which own[group] is true."""
     shape = (drawing.view.height, drawing.view.width)
     total, mine = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-    cover(drawing.triangle, drawing.supersample, assembly.geometry.groups, own, total, mine)
+    own_faces = own.astype(np.uint8)[assembly.geometry.groups]
+    cover(drawing.triangle, drawing.supersample, own_faces, total, mine)
     return total, mine
 
 

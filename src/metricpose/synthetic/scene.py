@@ -59,8 +59,8 @@ def try_scene(rng: np.random.Generator, stage: Stage) -> dict[str, Any] | None:
     return {
         "image": picture.image, "alpha": mine, "foreground": picture.foreground, "K": view.K, "R": view.R,
         "t": view.t * 1e3, "full_camera": full.camera(), "joints_mm": joints * 1e3, "joints_px": pixels,
-        "visibility": joint_visibility(assembly, drawing, joints, pixels, person.scale), "box_xywh": _box(person, view),
-        "info": _facts(person, picture.kind, joints),
+        "visibility": joint_visibility(assembly, drawing, joints, pixels, person.scale),
+        "box_xywh": _box(assembly, drawing), "info": _facts(person, picture.kind, joints),
     }  # fmt: skip
 
 
@@ -169,8 +169,9 @@ def _occluder(rng: np.random.Generator, camera: Float[np.ndarray, " 3"], extent:
     return prop.ball(at, 0.6 * size * rng.uniform(0.5, 1.2, 3))
 
 
-def _box(person: Person, view: View) -> np.ndarray:
-    """Box around the whole person (not what they hold), pixels."""
-    ends = [view.bounds(part.vertices) for part in person.parts]
-    low, high = np.min([low for low, _ in ends], 0), np.max([high for _, high in ends], 0)
+def _box(assembly: Assembly, drawing: Drawing) -> Float[np.ndarray, " 4"]:
+    """Box around the whole person, occluded parts included, but not what they hold: x, y, w, h in pixels."""
+    ends = [bounds(drawing.points[start:stop]) for start, stop in assembly.person]
+    corners = np.array([np.min([low for low, _ in ends], 0)[:2], np.max([high for _, high in ends], 0)[:2]])
+    low, high = (corners + 0.5) / drawing.supersample - 0.5
     return np.concatenate([low, high - low])

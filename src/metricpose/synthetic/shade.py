@@ -1,7 +1,7 @@
 """Deferred shading in numba: colour and coverage of every pixel from the triangle buffer.
 
 Diffuse light from a shadowed sun, sky and ground ambient with screen-space occlusion, and a fill; a highlight; a
-weak rim. Pixels inside a surface shade two of their samples, pixels on an edge all.
+weak rim. Pixels inside a surface shade the diagonal of their samples, pixels on an edge all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple, no_type_check
 
 import numpy as np
 
-from metricpose.synthetic.kernel import kernel
+from metricpose.synthetic.kernel import inlined, kernel
 from metricpose.synthetic.lighting import direct_light
 from metricpose.synthetic.materials import (
     BLOTCHES,
@@ -77,7 +77,7 @@ class Looks(NamedTuple):
     noise: np.ndarray
 
 
-@kernel
+@inlined
 @no_type_check
 def _mix(values, a, b, c, w0, w1, w2, k):
     return w0 * values[a, k] + w1 * values[b, k] + w2 * values[c, k]
@@ -109,7 +109,7 @@ def _second_share(kind, frequency, parameter, x, y, z, arm, part, noise, offset)
     return 0.0
 
 
-@kernel
+@inlined
 @no_type_check
 def _pattern(row, colour, x, y, z, arm, part, looks, group):
     """Base colour of a material with its pattern."""
@@ -133,7 +133,7 @@ def _pattern(row, colour, x, y, z, arm, part, looks, group):
     )
 
 
-@kernel
+@inlined
 @no_type_check
 def _texel(looks, index, u, v):
     """Linear colour of a texture at u, v in 0..1."""
@@ -143,7 +143,7 @@ def _texel(looks, index, u, v):
     return table[t[index, j, i, 0]], table[t[index, j, i, 1]], table[t[index, j, i, 2]]
 
 
-@kernel
+@inlined
 @no_type_check
 def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
     """Linear colour of face f at sample (x, y); open_sky is 1 minus the ambient occlusion."""
@@ -211,43 +211,51 @@ def shade(depth, triangle, supersample, geometry, points, looks, light, camera, 
     depth, triangle: (h * supersample, w * supersample) buffers. camera: (3,) position. occlusion: (h, w) 0..1.
     """
     height, width = coverage.shape
-    samples = supersample * supersample
+    k = supersample
     for j in range(height):
         for i in range(width):
             if coverage[j, i] == 0:
                 continue
-            near, far = 0.0, 1e9
-            for q in range(samples):
-                z = depth[j * supersample + q // supersample, i * supersample + q % supersample]
-                near, far = max(near, z), min(far, z)
-            inside = coverage[j, i] == 255 and near < far * 1.02
+            inside = coverage[j, i] == 255 and _is_smooth(depth, j * k, i * k, k)
             r = g = b = 0.0
             count = 0
-            for q in range(samples):
-                if inside and q != 0 and q != samples - 1:
-                    continue
-                y, x = j * supersample + q // supersample, i * supersample + q % supersample
-                f = triangle[y, x]
-                if f >= 0:
-                    s = _shade_sample(geometry, points, looks, light, camera, 1 - occlusion[j, i], f, x, y)
-                    r, g, b, count = r + s[0], g + s[1], b + s[2], count + 1
+            for y in range(j * k, j * k + k):
+                for x in range(i * k, i * k + k):
+                    if inside and x - i * k != y - j * k:  # the diagonal is enough
+                        continue
+                    f = triangle[y, x]
+                    if f >= 0:
+                        s = _shade_sample(geometry, points, looks, light, camera, 1 - occlusion[j, i], f, x, y)
+                        r, g, b, count = r + s[0], g + s[1], b + s[2], count + 1
             colour[j, i, 0], colour[j, i, 1], colour[j, i, 2] = r / count, g / count, b / count
 
 
 @kernel
 @no_type_check
-def cover(triangle, supersample, groups, own, total, main):
-    """Coverage 0..255 by anything, and by the groups for which own[group] is true."""
+def _is_smooth(depth, top, left, k):
+    """Whether the samples of a pixel lie within 2 % of the same distance."""
+    near, far = depth[top, left], depth[top, left]
+    for y in range(top, top + k):
+        for x in range(left, left + k):
+            near, far = max(near, depth[y, x]), min(far, depth[y, x])
+    return near < far * np.float32(1.02)
+
+
+@kernel
+@no_type_check
+def cover(triangle, supersample, own, total, main):
+    """Coverage 0..255 by any face, and by the faces for which own[face] is 1."""
     height, width = total.shape
-    samples = supersample * supersample
+    k = supersample
+    samples = k * k
     for j in range(height):
         for i in range(width):
             every = mine = 0
-            for q in range(samples):
-                f = triangle[j * supersample + q // supersample, i * supersample + q % supersample]
-                if f >= 0:
-                    every += 1
-                    if own[groups[f]]:
-                        mine += 1
+            for y in range(j * k, j * k + k):
+                for x in range(i * k, i * k + k):
+                    f = triangle[y, x]
+                    if f >= 0:
+                        every += 1
+                        mine += own[f]
             total[j, i] = (every * 255 + samples // 2) // samples
             main[j, i] = (mine * 255 + samples // 2) // samples

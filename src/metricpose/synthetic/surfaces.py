@@ -8,7 +8,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Float32
 
-from metricpose.synthetic.kernel import kernel
+from metricpose.synthetic.kernel import inlined, kernel
 from metricpose.synthetic.noise import noise2, noise3, noise_table
 
 # Surfaces.
@@ -57,7 +57,7 @@ def paint_room(
     return out
 
 
-@kernel
+@inlined
 @no_type_check
 def _hit(limits, indoor, c, d0, d1, d2):
     """Distance along the ray and surface it meets first."""
@@ -83,7 +83,7 @@ def _fraction(x):
     return x - math.floor(x)
 
 
-@kernel
+@inlined
 @no_type_check
 def _texture_share(patterns, turns, surface, u, v, noise):
     """Share of the second colour of a surface at its coordinates in metres."""
@@ -103,7 +103,7 @@ def _texture_share(patterns, turns, surface, u, v, noise):
     return _fraction(b * 0.2)
 
 
-@kernel
+@inlined
 @no_type_check
 def _brightness(limits, patterns, lamps, corner, dirt, surface, u, v, noise):
     """Uneven dirt and light on a surface, lamp pools, darker corners, folds of curtains."""
@@ -131,7 +131,7 @@ def _brightness(limits, patterns, lamps, corner, dirt, surface, u, v, noise):
     return max(light, 0.02)
 
 
-@kernel
+@inlined
 @no_type_check
 def _colour(patterns, turns, colours, patches, picture, surface, u, v, noise):
     """Paint of a surface: its pattern, then the last patch that covers the point."""
@@ -158,7 +158,7 @@ def _colour(patterns, turns, colours, patches, picture, surface, u, v, noise):
     )
 
 
-@kernel
+@inlined
 @no_type_check
 def _ridge_at(ridge, x, y, noise):
     """Height of the hills that end the ground, metres."""
