@@ -14,7 +14,7 @@ x_scale 10 20 2.0
 y_scale 30 40 5.0
 z_scale 50 60 4.0
 z_depth 50
-material patch.mhmat
+material materials/patch.mhmat
 verts 0
  7
  11 12 13 0.5 0.25 0.25 0.1 0.2 0.3
@@ -47,7 +47,8 @@ def folder(tmp_path: Path) -> Path:
     patch.mkdir(parents=True)
     (patch / "patch.mhclo").write_text(MHCLO)
     (patch / "patch.obj").write_text(OBJ)
-    (patch / "patch.mhmat").write_text("name patch\ndiffuseTexture colour map.png\n")
+    (patch / "materials").mkdir()
+    (patch / "materials" / "patch.mhmat").write_text("name patch\ndiffuseTexture ../colour map.png\n")
     cv2.imwrite(str(patch / "colour map.png"), np.full((16, 24, 3), (10, 100, 200), np.uint8))
     return tmp_path / "assets"
 
@@ -59,7 +60,7 @@ def test_ties_scales_and_hidden_vertices_are_read(folder: Path) -> None:
     np.testing.assert_allclose(binding.offsets[3], [-1, 0, 2])
     assert binding.scales == {"x": (10, 20, 2.0), "y": (30, 40, 5.0), "z": (50, 60, 4.0)}
     np.testing.assert_array_equal(binding.hidden, [5, 8, 9, 10, 12, 100, 101])
-    assert (binding.mesh, binding.material) == ("patch.obj", "patch.mhmat")
+    assert (binding.mesh, binding.material) == ("patch.obj", "materials/patch.mhmat")
 
 
 def test_polygons_become_fans(folder: Path) -> None:

@@ -208,11 +208,12 @@ def _ranges(words: list[str]) -> list[int]:
 
 def _diffuse(path: Path, material: str | None) -> Path | None:
     """The picture its material names, else one called diffuse beside it."""
-    if material and (path.parent / material).exists():
-        for line in (path.parent / material).read_text(encoding="utf-8", errors="replace").splitlines():
+    recipe = path.parent / (material or "")
+    if recipe.is_file():
+        for line in recipe.read_text(encoding="utf-8", errors="replace").splitlines():
             words = line.split(maxsplit=1)
-            if len(words) == 2 and words[0] == "diffuseTexture" and (path.parent / words[1].strip()).exists():
-                return path.parent / words[1].strip()
+            if len(words) == 2 and words[0] == "diffuseTexture" and (recipe.parent / words[1].strip()).is_file():
+                return recipe.parent / words[1].strip()
     return next(iter(sorted(path.parent.glob("*diffuse*.png"))), None)
 
 
