@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
 from metricpose.errors import MissingExtraError
@@ -57,19 +58,19 @@ def bake_body(out: str | Path, *, rank: int = 64, people: int = 10000, extra: Ar
             so all of its 19,158 vertices are kept; without them only the 13,400 of the body.
 
     Raises:
-        MissingExtraError: anny or torch is not installed.
+        MissingExtraError: anny is not installed.
         DataError: the file cannot be written.
     """
-    anny, torch = _load_anny()
+    anny = _load_anny()
     full, plain = anny.Anny(topology="anny-full").float(), anny.Anny(topology="anny").float()
-    arrays = _surface(plain) | _keypoints(anny, torch, len(full.template_vertices)) | _skin_weights(full)
-    table, coefficients = _population(full, torch, people)
+    arrays = _surface(plain) | _keypoints(anny, len(full.template_vertices)) | _skin_weights(full)
+    table, coefficients = _population(full, people)
     arrays |= _basis(full, coefficients, rank) | _traits(full, table)
     if not extra:
         arrays = compact(arrays)
     with atomic_path(out) as temporary:
         np.savez_compressed(temporary, **arrays, **(extra or {}))  # type: ignore[arg-type]
-    return _fidelity(full, torch, out, arrays)
+    return _fidelity(full, out, arrays)
 
 
 def compact(arrays: Arrays) -> Arrays:
@@ -86,14 +87,13 @@ def compact(arrays: Arrays) -> Arrays:
     return result
 
 
-def _load_anny() -> tuple[Any, Any]:
+def _load_anny() -> Any:
     try:
         import anny
         import anny.shape_distribution
-        import torch
     except ImportError as error:
         raise MissingExtraError(error.name or "anny", "synth", "Baking a body") from error
-    return anny, torch
+    return anny
 
 
 def _surface(plain: Any) -> Arrays:
@@ -108,7 +108,7 @@ def _surface(plain: Any) -> Arrays:
     }
 
 
-def _keypoints(anny: Any, torch: Any, vertices: int, count: int = 64) -> Arrays:
+def _keypoints(anny: Any, vertices: int, count: int = 64) -> Arrays:
     """anny's COCO landmarks as convex combinations of their `count` heaviest vertices."""
     path = Path(anny.__file__).parent / "data" / "keypoints" / "coco.pth"
     regressors = torch.load(path, weights_only=True)
@@ -134,7 +134,7 @@ def _skin_weights(model: Any, count: int = 6) -> Arrays:
     }
 
 
-def _population(model: Any, torch: Any, people: int) -> tuple[Float[np.ndarray, "m t"], Float[np.ndarray, "m k"]]:
+def _population(model: Any, people: int) -> tuple[Float[np.ndarray, "m t"], Float[np.ndarray, "m k"]]:
     """(years and traits, blend-shape coefficients) of people drawn from anny's prior with a fixed seed."""
     from anny.shape_distribution import SimpleShapeDistribution
 
@@ -193,7 +193,7 @@ def _traits(model: Any, table: Float[np.ndarray, "m t"]) -> Arrays:
     }
 
 
-def _fidelity(model: Any, torch: Any, path: str | Path, arrays: Arrays, shapes: int = 60) -> Fidelity:
+def _fidelity(model: Any, path: str | Path, arrays: Arrays, shapes: int = 60) -> Fidelity:
     """Fresh people of the prior, rest vertices and heads by anny and by the file as written."""
     from anny.shape_distribution import SimpleShapeDistribution
 
