@@ -11,8 +11,8 @@ from jaxtyping import install_import_hook
 
 install_import_hook("metricpose", "beartype.beartype")
 
-import pytest
-import torch
+import pytest  # noqa: E402  (after the import hook)
+import torch  # noqa: E402
 
 torch.set_num_threads(1)
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -1,4 +1,4 @@
-"""Documents that drift fail: their snippets run, their links and named functions exist, their file tree is the real one."""
+"""Documents that drift fail: their snippets run, links and named functions exist, their file tree is the real one."""
 
 from __future__ import annotations
 

@@ -41,21 +41,21 @@ class SyntheticConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int = Field(256, ge=32, le=1024)
-    supersample: int = Field(2, ge=1, le=4)
+    size: int = Field(default=256, ge=32, le=1024)
+    supersample: int = Field(default=2, ge=1, le=4)
     split: Split = "train"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     assets: Path | None = None
-    photo: float = Field(0.44, ge=0, le=1)
-    room: float = Field(0.36, ge=0, le=1)
-    outdoors: float = Field(0.12, ge=0, le=1)
-    studio: float = Field(0.35, ge=0, le=1)
-    recorded: float = Field(0.45, ge=0, le=1)
-    garments: float = Field(0.78, ge=0, le=1)
-    second_person: float = Field(0.17, ge=0, le=1)
-    held_object: float = Field(0.22, ge=0, le=1)
-    clutter: float = Field(0.9, ge=0, le=5)
-    occluder: float = Field(0.10, ge=0, le=1)
+    photo: float = Field(default=0.44, ge=0, le=1)
+    room: float = Field(default=0.36, ge=0, le=1)
+    outdoors: float = Field(default=0.12, ge=0, le=1)
+    studio: float = Field(default=0.35, ge=0, le=1)
+    recorded: float = Field(default=0.45, ge=0, le=1)
+    garments: float = Field(default=0.78, ge=0, le=1)
+    second_person: float = Field(default=0.17, ge=0, le=1)
+    held_object: float = Field(default=0.22, ge=0, le=1)
+    clutter: float = Field(default=0.9, ge=0, le=5)
+    occluder: float = Field(default=0.10, ge=0, le=1)
 
 
 @dataclass(frozen=True, eq=False)
