@@ -56,41 +56,56 @@ def sample_studio(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, p
     limits = _limits(rng, low, high, (0.8, 3.0))
     limits[4] = max(limits[4], rng.uniform(2.6, 4.0))
     patterns, colours = np.zeros((SURFACES, 4)), np.zeros((SURFACES, 2, 3))
+    screen = rng.random() < 0.12  # all in one colour, as for keying
+    _studio_walls(rng, patterns, colours, screen)
+    patches = _studio_floor(rng, limits, patterns, colours)
+    if screen:
+        colours[FLOOR], patches = colours[WALL_X0] * rng.uniform(0.7, 1.2), []
+    patches += _tape(rng, limits) + _skirting(rng, limits) + _fittings(rng, limits)
+    lamps = _lamps(rng, limits, int(rng.integers(2, 9)), rng.choice([0.7, 1.5, 3.0]))
+    return Room(limits, True, 0.0, patterns, colours, _rows(patches, 9), _rows(lamps, 5), _turns(patterns), picture,
+                rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.5))  # fmt: skip
+
+
+def _studio_walls(rng: np.random.Generator, patterns: np.ndarray, colours: np.ndarray, screen: bool) -> None:
+    """Pale plaster, some of it behind curtains; a screen is hung everywhere in green or blue."""
     pale = linear(np.clip(rng.uniform(0.55, 0.9) * np.exp(rng.normal(0.0, [0.07, 0.04, 0.07])), 0.1, 0.95))
     curtain = hsv(rng.random(), rng.uniform(0.0, 0.7), rng.uniform(0.08, 0.6))
     hung_share = 0.6 if rng.random() < 0.45 else 0.0
+    if screen:
+        curtain, hung_share = hsv(rng.choice([0.33, 0.36, 0.6]), rng.uniform(0.6, 0.95), rng.uniform(0.25, 0.7)), 1.0
     for s in range(WALL_X0, SKY):
         hung = rng.random() < hung_share
         patterns[s] = CURTAIN if hung else PLAIN, rng.uniform(1.5, 5.0), rng.uniform(0.1, 0.9), 0.0
         colours[s] = (curtain if hung else pale) * np.ones((2, 3))
     colours[CEILING] = 0.5 + 0.4 * rng.random()
-    if rng.random() < 0.4:
-        floor = surface_colour(rng)
-    else:
+
+
+def _studio_floor(rng: np.random.Generator, limits: np.ndarray, patterns: np.ndarray, colours: np.ndarray) -> Rows:
+    """One colour all over, or a carpet of that colour on wood (returned as a patch)."""
+    floor = surface_colour(rng)
+    if rng.random() < 0.6:
         floor = hsv(rng.choice([0.0, 0.02, 0.33, 0.6, rng.random()]), rng.uniform(0.2, 0.8), rng.uniform(0.15, 0.6))
-    wood = linear(np.array([0.62, 0.45, 0.30]) * rng.uniform(0.6, 1.2))
-    patterns[FLOOR] = (
-        rng.choice([PLAIN, PLAIN, PLANKS, TILES, BLOTCHES]),
-        rng.uniform(0.5, 4.0),
-        0.5,
-        rng.uniform(0.0, 1.6),
-    )
+    patterns[FLOOR, 0] = rng.choice([PLAIN, PLAIN, PLANKS, TILES, BLOTCHES])
+    patterns[FLOOR, 1:] = rng.uniform(0.5, 4.0), 0.5, rng.uniform(0.0, 1.6)
     colours[FLOOR] = np.stack([floor, floor * rng.uniform(0.8, 1.1)])
-    patches = []
-    if rng.random() < 0.5:  # a carpet on a wooden floor
-        edge = rng.uniform(0.2, 1.2, 4)
-        colours[FLOOR], patterns[FLOOR, 0] = np.stack([wood, wood * 0.8]), PLANKS
-        box = (limits[0] + edge[0], limits[1] - edge[1], limits[2] + edge[2], limits[3] - edge[3])
-        patches.append([FLOOR, *box, *floor, -1])
-    for _ in range(int(rng.integers(0, 6))):  # strips of tape
+    if rng.random() < 0.5:
+        return []
+    wood = linear(np.array([0.62, 0.45, 0.30]) * rng.uniform(0.6, 1.2))
+    colours[FLOOR], patterns[FLOOR, 0] = np.stack([wood, wood * 0.8]), PLANKS
+    edge = rng.uniform(0.2, 1.2, 4) * [1, -1, 1, -1]
+    return [[FLOOR, *(limits[:4] + edge), *floor, -1]]
+
+
+def _tape(rng: np.random.Generator, limits: np.ndarray) -> Rows:
+    """Short strips on the floor."""
+    strips: Rows = []
+    for _ in range(int(rng.integers(0, 6))):
         x, y = rng.uniform(limits[0], limits[1]), rng.uniform(limits[2], limits[3])
         length, across = rng.uniform(0.1, 0.5), rng.uniform(0.02, 0.05)
         size = (length, across) if rng.random() < 0.5 else (across, length)
-        patches.append([FLOOR, x, x + size[0], y, y + size[1], *np.full(3, rng.uniform(0.5, 0.9)), -1])
-    patches += _skirting(rng, limits) + _fittings(rng, limits)
-    lamps = _lamps(rng, limits, int(rng.integers(2, 9)), rng.choice([0.7, 1.5, 3.0]))
-    return Room(limits, True, 0.0, patterns, colours, _rows(patches, 9), _rows(lamps, 5), _turns(patterns), picture,
-                rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.5))  # fmt: skip
+        strips.append([FLOOR, x, x + size[0], y, y + size[1], *np.full(3, rng.uniform(0.5, 0.9)), -1])
+    return strips
 
 
 def sample_outdoors(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, picture: np.ndarray) -> Room:

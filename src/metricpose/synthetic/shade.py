@@ -145,62 +145,90 @@ def _texel(looks, index, u, v):
 
 @inlined
 @no_type_check
-def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
-    """Linear colour of face f at sample (x, y); open_sky is 1 minus the ambient occlusion."""
-    a, b, c = geometry.faces[f, 0], geometry.faces[f, 1], geometry.faces[f, 2]
-    w0, w1, w2 = barycentric(points, geometry.faces, f, x, y)
-    at, no, xs = geometry.attributes, geometry.normals, geometry.vertices
-    tx, ty, tz = _mix(at, a, b, c, w0, w1, w2, 0), _mix(at, a, b, c, w0, w1, w2, 1), _mix(at, a, b, c, w0, w1, w2, 2)
-    arm, part = _mix(at, a, b, c, w0, w1, w2, 3), _mix(at, a, b, c, w0, w1, w2, 4)
-    px, py, pz = _mix(xs, a, b, c, w0, w1, w2, 0), _mix(xs, a, b, c, w0, w1, w2, 1), _mix(xs, a, b, c, w0, w1, w2, 2)
-    nx, ny, nz = _mix(no, a, b, c, w0, w1, w2, 0), _mix(no, a, b, c, w0, w1, w2, 1), _mix(no, a, b, c, w0, w1, w2, 2)
-    group, row = geometry.groups[f], geometry.rows[f]
-    if row < 0:
-        row = -1 - row + region(tx, ty, tz, arm, part, looks.cuts, group)
-    m = looks.materials
-    vx, vy, vz = camera[0] - px, camera[1] - py, camera[2] - pz
-    scale = 1.0 / math.sqrt(vx * vx + vy * vy + vz * vz)
-    vx, vy, vz = vx * scale, vy * scale, vz * scale
-    if m[row, TWO_SIDED] > 0 and nx * vx + ny * vy + nz * vz < 0:
-        nx, ny, nz = -nx, -ny, -nz
-    # --- colour
-    red, green, blue, shade = m[row, RED], m[row, RED + 1], m[row, BLUE], 1.0
+def _mix3(values, a, b, c, w0, w1, w2, k):
+    return (
+        _mix(values, a, b, c, w0, w1, w2, k),
+        _mix(values, a, b, c, w0, w1, w2, k + 1),
+        _mix(values, a, b, c, w0, w1, w2, k + 2),
+    )
+
+
+@inlined
+@no_type_check
+def _unit(x, y, z):
+    scale = 1.0 / math.sqrt(x * x + y * y + z * z + 1e-12)
+    return x * scale, y * scale, z * scale
+
+
+@inlined
+@no_type_check
+def _base_colour(looks, row, group, u, v, x, y, z, arm, part):
+    """Colour of a material at a point before light: texture, then pattern."""
+    m, shade = looks.materials, 1.0
+    red, green, blue = m[row, RED], m[row, RED + 1], m[row, BLUE]
     if m[row, TEXTURE] >= 0:
-        u, v = _mix(at, a, b, c, w0, w1, w2, 5), _mix(at, a, b, c, w0, w1, w2, 6)
         t0, t1, t2 = _texel(looks, int(m[row, TEXTURE]), u, v)
         if m[row, RECOLOUR] > 0:
             shade = min(2.5, (0.3 * t0 + 0.59 * t1 + 0.11 * t2) * m[row, INVERSE_LUMINANCE])
         else:
             red, green, blue = red * t0, green * t1, blue * t2
     if m[row, PATTERN] > 0:
-        red, green, blue = _pattern(row, (red, green, blue), tx, ty, tz, arm, part, looks, group)
-    # --- folds: bump the normal and darken the creases
-    if m[row, FOLD] > 0:
-        k, o = m[row, FOLD_FREQUENCY], looks.offsets[group]
-        f0, f1, f2 = noise3(looks.noise, tx * k + o, ty * k + o * 1.3, tz * k * 0.6)
-        nx, ny, nz = nx + m[row, FOLD] * f0, ny + m[row, FOLD] * f1, nz + m[row, FOLD] * f2
-        shade *= 1 + 0.4 * m[row, FOLD] * f1
-    scale = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz + 1e-9)
-    nx, ny, nz = nx * scale, ny * scale, nz * scale
-    # --- light
-    up, direct = 0.5 + 0.5 * nz, direct_light(light, px, py, pz, nx, ny, nz)
+        red, green, blue = _pattern(row, (red, green, blue), x, y, z, arm, part, looks, group)
+    return red * shade, green * shade, blue * shade
+
+
+@inlined
+@no_type_check
+def _reflected(light, colour, gloss, p, n, v, open_sky):
+    """Light that leaves point p with normal n towards v; open_sky is 1 minus the ambient occlusion."""
+    up, direct = 0.5 + 0.5 * n[2], direct_light(light, p[0], p[1], p[2], n[0], n[1], n[2])
     fd = light.fill_direction
-    fill = max(0.0, nx * fd[0] + ny * fd[1] + nz * fd[2])
-    gloss = 0.0
+    fill = max(0.0, n[0] * fd[0] + n[1] * fd[1] + n[2] * fd[2])
     if direct > 0:
-        hx, hy, hz = vx + light.axes[2, 0], vy + light.axes[2, 1], vz + light.axes[2, 2]
-        half = (nx * hx + ny * hy + nz * hz) / math.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
-        gloss = m[row, GLOSS] * max(0.0, half) ** 24
-    rim = 1 - max(0.0, nx * vx + ny * vy + nz * vz)
+        h = _unit(v[0] + light.axes[2, 0], v[1] + light.axes[2, 1], v[2] + light.axes[2, 2])
+        gloss *= max(0.0, n[0] * h[0] + n[1] * h[1] + n[2] * h[2]) ** 24
+    else:
+        gloss = 0.0
+    rim = 1 - max(0.0, n[0] * v[0] + n[1] * v[1] + n[2] * v[2])
     rim = 0.10 * rim * rim * rim * open_sky
-    l0 = (light.ground[0] * (1 - up) + light.sky[0] * up + light.fill[0] * fill) * open_sky + light.sun[0] * direct
-    l1 = (light.ground[1] * (1 - up) + light.sky[1] * up + light.fill[1] * fill) * open_sky + light.sun[1] * direct
-    l2 = (light.ground[2] * (1 - up) + light.sky[2] * up + light.fill[2] * fill) * open_sky + light.sun[2] * direct
+    sun, sky, ground, soft = light.sun, light.sky, light.ground, light.fill
+    l0 = (ground[0] * (1 - up) + sky[0] * up + soft[0] * fill) * open_sky + sun[0] * direct
+    l1 = (ground[1] * (1 - up) + sky[1] * up + soft[1] * fill) * open_sky + sun[1] * direct
+    l2 = (ground[2] * (1 - up) + sky[2] * up + soft[2] * fill) * open_sky + sun[2] * direct
     return (
-        red * shade * l0 + gloss * light.sun[0] + rim * light.sky[0],
-        green * shade * l1 + gloss * light.sun[1] + rim * light.sky[1],
-        blue * shade * l2 + gloss * light.sun[2] + rim * light.sky[2],
+        colour[0] * l0 + gloss * sun[0] + rim * sky[0],
+        colour[1] * l1 + gloss * sun[1] + rim * sky[1],
+        colour[2] * l2 + gloss * sun[2] + rim * sky[2],
     )
+
+
+@inlined
+@no_type_check
+def _shade_sample(geometry, points, looks, light, camera, open_sky, f, x, y):
+    """Linear colour of face f at sample (x, y)."""
+    a, b, c = geometry.faces[f, 0], geometry.faces[f, 1], geometry.faces[f, 2]
+    w0, w1, w2 = barycentric(points, geometry.faces, f, x, y)
+    attributes, m = geometry.attributes, looks.materials
+    tx, ty, tz = _mix3(attributes, a, b, c, w0, w1, w2, 0)
+    arm, part, u = _mix3(attributes, a, b, c, w0, w1, w2, 3)
+    v = _mix(attributes, a, b, c, w0, w1, w2, 6)
+    px, py, pz = _mix3(geometry.vertices, a, b, c, w0, w1, w2, 0)
+    nx, ny, nz = _mix3(geometry.normals, a, b, c, w0, w1, w2, 0)
+    group, row = geometry.groups[f], geometry.rows[f]
+    if row < 0:
+        row = -1 - row + region(tx, ty, tz, arm, part, looks.cuts, group)
+    view = _unit(camera[0] - px, camera[1] - py, camera[2] - pz)
+    if m[row, TWO_SIDED] > 0 and nx * view[0] + ny * view[1] + nz * view[2] < 0:
+        nx, ny, nz = -nx, -ny, -nz
+    red, green, blue = _base_colour(looks, row, group, u, v, tx, ty, tz, arm, part)
+    if m[row, FOLD] > 0:  # bump the normal and darken the creases
+        k, o, fold = m[row, FOLD_FREQUENCY], looks.offsets[group], m[row, FOLD]
+        f0, f1, f2 = noise3(looks.noise, tx * k + o, ty * k + o * 1.3, tz * k * 0.6)
+        nx, ny, nz = nx + fold * f0, ny + fold * f1, nz + fold * f2
+        crease = 1 + 0.4 * fold * f1
+        red, green, blue = red * crease, green * crease, blue * crease
+    normal = _unit(nx, ny, nz)
+    return _reflected(light, (red, green, blue), m[row, GLOSS], (px, py, pz), normal, view, open_sky)
 
 
 @kernel
