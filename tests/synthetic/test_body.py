@@ -81,3 +81,11 @@ def test_the_rich_body_has_the_same_skeleton(body: Body, assets: Path) -> None:
     rich = Body.load(assets / "people.npz")
     assert rich.bones == body.bones
     np.testing.assert_array_equal(rich.parents, body.parents)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no archive"])
+def test_damaged_body_files_say_so(tmp_path, content):
+    path = tmp_path / "body.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"body\.npz.*Bake one"):
+        read_archive(path)

@@ -6,6 +6,7 @@ Frame: metres, z up, facing -y, the person's left is +x.
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -173,7 +174,7 @@ def read_archive(path: str | Path | None) -> dict[str, Any]:
     try:
         with np.load(source, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"cannot read the body file {source}: {error}. Bake one with `metricpose synth bake`."
         ) from error
