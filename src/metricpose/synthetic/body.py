@@ -172,7 +172,7 @@ def read_archive(path: str | Path | None) -> dict[str, Any]:
     """
     source = Path(path) if path is not None else Path(str(resources.files("metricpose.synthetic") / "assets/body.npz"))
     try:
-        with np.load(source, allow_pickle=False) as file:
+        with open(source, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
