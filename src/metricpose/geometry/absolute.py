@@ -173,9 +173,7 @@ def recover(
     mix: float | Float[Tensor, "b 1"] = 0.0,
 ) -> Absolute:
     """`reference_point`, `combine` and `fallback` in one; arguments as theirs."""
-    translation = reference_point(
-        rays, relative_mm, view, confidence=confidence, perspective=perspective, ridge=ridge
-    )
+    translation = reference_point(rays, relative_mm, view, confidence=confidence, perspective=perspective, ridge=ridge)
     usable = view > 0 if confidence is None else (view > 0) & (confidence > 0)
     return Absolute(combine(rays, relative_mm, translation, view, mix), translation, fallback(usable))
 

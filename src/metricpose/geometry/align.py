@@ -88,9 +88,7 @@ def _no_rotation(x: Float[Tensor, "*b j 3"]) -> tuple[Float[Tensor, "*b 3 3"], F
     return identity, torch.ones_like(x[..., 0, 0])
 
 
-def _scaling(
-    source: Float[Tensor, "*b j 3"], target: Float[Tensor, "*b j 3"], w: Float[Tensor, "*b j"]
-) -> Alignment:
+def _scaling(source: Float[Tensor, "*b j 3"], target: Float[Tensor, "*b j 3"], w: Float[Tensor, "*b j"]) -> Alignment:
     product, power = ((source * x).sum(-1) * w for x in (target, source))
     rotation, _ = _no_rotation(source)
     # A negative scale would mirror the pose. 0 / 0 is NaN: a source at the origin has no scale.

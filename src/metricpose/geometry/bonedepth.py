@@ -77,9 +77,7 @@ def root_depth(
     return BoneDepth(depth, _variance(bones, depth))
 
 
-def bone_lengths(
-    joints_mm: Float[Tensor, "b j 3"], edges: Sequence[tuple[int, int]]
-) -> Float[Tensor, "b e"]:
+def bone_lengths(joints_mm: Float[Tensor, "b j 3"], edges: Sequence[tuple[int, int]]) -> Float[Tensor, "b e"]:
     """Length of every edge; NaN joints give NaN."""
     pairs = _joint_pairs(edges, joints_mm.device)
     return (joints_mm[:, pairs[0]] - joints_mm[:, pairs[1]]).norm(dim=-1)

@@ -195,9 +195,7 @@ class Metrabs(VolumeModel):
 
     def _view(self, px: Float[Tensor, "b j 2"]) -> Float[Tensor, "b j"]:
         c = self.config
-        return view_weight(
-            px, c.side, c.stride_train, margin=c.fov_margin, centred=c.centred, softness=c.fov_softness
-        )
+        return view_weight(px, c.side, c.stride_train, margin=c.fov_margin, centred=c.centred, softness=c.fov_softness)
 
     def _root(self) -> int | None:
         return self.skeleton.root if self.config.root_mode == "root" else None
