@@ -51,6 +51,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", choices=volumetric, default="metrabs")
     parser.add_argument("--backbone", default="mobilenetv2")
     parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--skeleton", default="metricpose_25", help="h36m_17 for the papers' joints")
     parser.add_argument("--stride", type=int, nargs="+", default=[32, 16, 8, 4])
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 32])
     parser.add_argument("--device", default="cpu")
@@ -126,13 +127,15 @@ def main(argv: list[str]) -> int:
     config_type, model_type = MODELS[arguments.model]
     rows = []
     for stride in arguments.stride:
-        config = config_type(backbone=arguments.backbone, side=arguments.side, stride=stride)
+        config = config_type(
+            backbone=arguments.backbone, side=arguments.side, stride=stride, skeleton=arguments.skeleton
+        )
         model = model_type(config).eval().to(device)
         for batch in arguments.batch:
             row = {"stride": stride, "batch": batch, **measure(model, config, batch, device, arguments.repeats)}
             rows.append(row)
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    report = {key: getattr(arguments, key) for key in ("model", "backbone", "side")}
+    report = {key: getattr(arguments, key) for key in ("model", "backbone", "side", "skeleton")}
     report |= {"goal": GOAL, "rows": rows, **describe(device, arguments.threads)}
     if arguments.out:
         with atomic_path(arguments.out) as temporary:
