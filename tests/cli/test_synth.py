@@ -48,7 +48,7 @@ def test_preview_and_scene_write_pictures_and_the_truth(tmp_path):
     projected = np.array(truth["joints_mm"]) @ np.array(truth["K"]).T
     np.testing.assert_allclose(projected[:, :2] / projected[:, 2:], truth["joints_px"], atol=2e-3)
     assert cv2.imread(str(tmp_path / "synthetic_test_0_4.jpg")).shape == (64, 64, 3)
-    with pytest.raises(InputError, match=r"\.png or \.jpg"):
+    with pytest.raises(InputError, match=r"\.jpg or \.png"):
         preview(tmp_path / "sheet", count=1, set=small)
     with pytest.raises(InputError, match="--makehuman, --mocap or --photos"):
         bake(tmp_path)

@@ -8,22 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
-import numpy as np
 import yaml
-from jaxtyping import UInt8
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from metricpose.cli.assembly import SceneRenderer
 from metricpose.config import apply_override, describe
 from metricpose.data.shards import render_shards
 from metricpose.errors import InputError
 from metricpose.files import atomic_path
+from metricpose.formats.picture_file import write_picture
 from metricpose.synthetic.bake import bake_assets, bake_body
 from metricpose.synthetic.generator import Generator, SyntheticConfig, SyntheticSample
 from metricpose.synthetic.preview import contact_sheet
-
-Image = UInt8[np.ndarray, "h w 3"]
 
 
 def render(
@@ -80,7 +75,7 @@ def preview(
     if count < 1 or columns < 1:
         raise InputError(f"preview: expected at least one person and one column, got {count} and {columns}")
     generator = Generator(generator_settings(config, set or []))
-    _write_picture(out, contact_sheet(generator, count, columns, first=start, joints=joints))
+    write_picture(contact_sheet(generator, count, columns, first=start, joints=joints), out)
     print(f"{count} people: {out}")
 
 
@@ -97,7 +92,7 @@ def scene(out: Path, indices: list[int], *, config: Path | None = None, set: lis
     for index in indices:
         sample = generator.scene(index)
         name = f"synthetic_{generator.config.split}_{generator.config.seed}_{index}"
-        _write_picture(out / f"{name}.jpg", sample.image)
+        write_picture(sample.image, out / f"{name}.jpg")
         with atomic_path(out / f"{name}.json") as path:
             path.write_text(json.dumps(_truth(sample), indent=1), encoding="utf8")
         print(out / f"{name}.jpg")
@@ -147,13 +142,6 @@ def _truth(sample: SyntheticSample) -> dict[str, object]:
     }
 
 
-def _write_picture(path: Path, image: Image) -> None:
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{path}: expected a picture name ending in .png or .jpg")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
-
-
 def generator_settings(config: Path | None, overrides: list[str]) -> SyntheticConfig:
     """Settings from a YAML file and overrides.
 
@@ -174,8 +162,12 @@ def generator_settings(config: Path | None, overrides: list[str]) -> SyntheticCo
 
 @contextmanager
 def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    try:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:  # a machine for training need not have the command line's packages
+        yield lambda done, total: print(f"{done}/{total} {what}", flush=True)
+        return
+    with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

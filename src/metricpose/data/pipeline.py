@@ -117,7 +117,7 @@ def _labelled(
     R = camera.R @ record.camera.R.T
     joints_mm = conversion.apply(np.asarray(record.joints_mm, np.float64)) @ R.T
     joints_px = _crop_pixels(record, camera, conversion, joints_mm)
-    visibility = _convert_visibility(record.visibility, conversion)
+    visibility = conversion.carry(record.visibility, otherwise=UNKNOWN)
     if flip:
         joints_mm, joints_px, visibility = (a[skeleton.mirror] for a in (joints_mm, joints_px, visibility))
     known_mm, known_px = np.isfinite(joints_mm).all(1), np.isfinite(joints_px).all(1)
@@ -150,12 +150,6 @@ def _crop_pixels(
     from_label = camera.project_camera(rays @ (camera.R @ record.camera.R.T).T)
     use_label = np.isnan(joints_mm).any(1)
     return np.where(use_label[:, None], from_label, projected)
-
-
-def _convert_visibility(visibility: UInt8[np.ndarray, " s"], conversion: Conversion) -> UInt8[np.ndarray, " t"]:
-    """A joint that is one source joint keeps that joint's state; a mixture of several is UNKNOWN."""
-    single = (conversion.matrix == 1).any(1)
-    return np.where(single, visibility[conversion.matrix.argmax(1)], UNKNOWN).astype(np.uint8)
 
 
 @lru_cache(maxsize=64)
