@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,20 @@ def test_bad_records_are_refused(changes: dict[str, Any], message: str) -> None:
         record(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"order": np.zeros(9), "order_w": np.zeros(9)}, "9 ordinal labels and 9 weights; expected 10 of both"),
+        ({"order": np.zeros(10)}, "10 ordinal labels and 0 weights"),
+        ({"order_w": np.zeros(10)}, "0 ordinal labels and 10 weights"),
+    ],
+)
+def test_ordinal_labels_of_another_number_of_joints_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        record(**changes)
+    assert record(order=np.zeros(10), order_w=np.zeros(10)).order_w is not None
+
+
 def test_unequal_joint_counts_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
     with pytest.raises(InputError, match="5 joints_mm, 4 joints_px and 5 visibilities"):
@@ -81,12 +96,35 @@ def test_stack_keeps_order_scales_images_and_moves_channels_first() -> None:
         stacked = np.stack([getattr(p, name) for p in pieces])
         np.testing.assert_allclose(getattr(batch, name).numpy(), stacked, rtol=1e-6)
     assert batch.abs_w.tolist() == [0, 1, 2]
-    assert all(v.dtype == torch.float32 for v in vars(batch).values())
+    assert all(v.dtype == torch.float32 for v in vars(batch).values() if v is not None)
+    assert batch.order is batch.order_w is None
 
 
 def test_batch_moves_as_a_whole() -> None:
-    moved = Batch.stack(samples(2)).to("meta")
-    assert {v.device.type for v in vars(moved).values()} == {"meta"}
+    labelled = [replace(s, order=np.ones(6), order_w=np.ones(6)) for s in samples(2)]
+    for pieces in (samples(2), labelled):
+        moved = Batch.stack(pieces).to("meta")
+        assert {v.device.type for v in vars(moved).values() if v is not None} == {"meta"}
+        assert (moved.order is None) == (pieces[0].order is None)
+
+
+def test_samples_without_ordinal_labels_have_weight_zero_among_others() -> None:
+    first, second, third = samples(3)
+    order, weights = np.array([1.0, -1, 0, np.nan, 1, -1]), np.array([0.5, 1, 1, 0, 1, 2])
+    batch = Batch.stack([first, replace(second, order=order, order_w=weights), third])
+    assert batch.order is not None
+    assert batch.order_w is not None
+    np.testing.assert_array_equal(batch.order[1].numpy(), order.astype(np.float32))
+    assert batch.order_w.tolist() == [[0] * 6, weights.tolist(), [0] * 6]
+    assert (batch.order[[0, 2]] == 0).all()
+
+
+def test_part_of_a_batch() -> None:
+    plain, labelled = samples(3), [replace(s, order=np.ones(6), order_w=np.full(6, s.abs_w)) for s in samples(3)]
+    assert Batch.stack(plain).part(slice(1, 3)).order is None
+    for picked in (slice(1, 3), torch.tensor([1, 2]), torch.tensor([False, True, True])):
+        part, wanted = Batch.stack(labelled).part(picked), Batch.stack(labelled[1:])
+        assert all(torch.equal(getattr(part, name), value) for name, value in vars(wanted).items())
 
 
 def test_pose_needs_only_what_every_method_gives() -> None:

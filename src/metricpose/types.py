@@ -9,12 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
-from metricpose.skeleton.core import Skeleton
+from metricpose.skeleton.core import Skeleton, pair_count
 
 OUTSIDE, HIDDEN, VISIBLE, UNKNOWN = 0, 1, 2, 255
 """Visibility of a joint in a record: outside the image, hidden by something, visible, not annotated."""
@@ -38,6 +38,9 @@ class Record:
         alpha: (h, w) uint8 mask of the person and what is attached to it, if known (for background replacement).
         abs_valid: whether the distance from the camera is right (false for data known up to scale).
         info: facts for breakdowns: age_years, height_mm, pose, clip, background, subject, frame ...
+        order: (k,) ordinal depth labels of the k = J (J - 1) / 2 pairs (a, b) of `skeleton.core.joint_pairs`: +1 if b
+            is closer to the camera than a, -1 if farther, 0 if about equally far. None if there are none at all.
+        order_w: (k,) their weights, 0 where a pair has no label; given exactly if `order` is.
     """
 
     image: UInt8[np.ndarray, "h w 3"]
@@ -50,6 +53,8 @@ class Record:
     alpha: UInt8[np.ndarray, "h w"] | None = None
     abs_valid: bool = True
     info: dict[str, Any] = field(default_factory=dict)
+    order: Float[np.ndarray, " k"] | None = None
+    order_w: Float[np.ndarray, " k"] | None = None
 
     def __post_init__(self) -> None:
         height, width = self.image.shape[:2]
@@ -62,6 +67,18 @@ class Record:
             )
         if not np.isfinite(self.box_xywh).all() or (self.box_xywh[2:] <= 0).any():
             raise InputError(f"record: box {self.box_xywh.tolist()} needs finite values and positive width and height")
+        self._check_order()
+
+    def _check_order(self) -> None:
+        if self.order is None and self.order_w is None:
+            return
+        counts = [0 if a is None else len(a) for a in (self.order, self.order_w)]
+        pairs = pair_count(len(self.joints_mm))
+        if counts != [pairs, pairs]:
+            raise InputError(
+                f"record: {counts[0]} ordinal labels and {counts[1]} weights; expected {pairs} of both, one for each "
+                f"pair of {len(self.joints_mm)} joints, or neither"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +95,7 @@ class Sample:
         visibility: (J,) as in Record, with joints outside this crop set to OUTSIDE.
         R: (3, 3) source camera -> crop camera, to bring predictions back.
         info: the record's facts.
+        order, order_w: (k,) as in Record, in the network's skeleton; None for no ordinal labels.
     """
 
     image: UInt8[np.ndarray, "s s 3"]
@@ -90,11 +108,16 @@ class Sample:
     visibility: UInt8[np.ndarray, " j"]
     R: Float[np.ndarray, "3 3"]
     info: dict[str, Any] = field(default_factory=dict)
+    order: Float[np.ndarray, " k"] | None = None
+    order_w: Float[np.ndarray, " k"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Stacked samples as tensors; shapes and meanings as in Sample, images as (b, 3, s, s) float in [0, 1]."""
+    """Stacked samples as tensors; shapes and meanings as in Sample, images as (b, 3, s, s) float in [0, 1].
+
+    `order` and `order_w` are None if no sample has ordinal labels; else samples without have weight 0.
+    """
 
     images: Float[Tensor, "b 3 s s"]
     K: Float[Tensor, "b 3 3"]
@@ -103,10 +126,20 @@ class Batch:
     z_w: Float[Tensor, "b j"]
     uv_w: Float[Tensor, "b j"]
     abs_w: Float[Tensor, " b"]
+    order: Float[Tensor, "b k"] | None = None
+    order_w: Float[Tensor, "b k"] | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""
-        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+        return self._each(lambda value: value.to(device, non_blocking=True))
+
+    def part(self, samples: slice | Int[Tensor, " n"] | Bool[Tensor, " b"]) -> Batch:
+        """Some of the samples."""
+        return self._each(lambda value: value[samples])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{name: None if value is None else change(value) for name, value in values.items()})
 
     @staticmethod
     def stack(samples: list[Sample]) -> Batch:
@@ -119,7 +152,21 @@ class Batch:
         return Batch(
             images=images.permute(0, 3, 1, 2).to(torch.float32).div_(255.0),
             **{name: pile(name) for name in ("K", "joints_mm", "joints_px", "z_w", "uv_w", "abs_w")},
+            **stack_order(samples),
         )
+
+
+def stack_order(samples: list[Sample]) -> dict[str, Tensor]:
+    """`order` and `order_w` of a batch, weight 0 for samples without ordinal labels; empty if no sample has any."""
+    if all(s.order is None for s in samples):
+        return {}
+    blank = np.zeros(pair_count(len(samples[0].joints_mm)), np.float32)
+
+    def pile(name: str) -> Tensor:
+        given = [getattr(s, name) for s in samples]
+        return torch.from_numpy(np.stack([blank if v is None else np.asarray(v, np.float32) for v in given]))
+
+    return {name: pile(name) for name in ("order", "order_w")}
 
 
 class Pose(NamedTuple):

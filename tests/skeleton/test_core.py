@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from metricpose.errors import InputError
-from metricpose.skeleton.core import Skeleton, subset_conversion, weighted_conversion
+from metricpose.skeleton import catalog
+from metricpose.skeleton.core import (
+    Skeleton,
+    joint_pairs,
+    mirror_pairs,
+    pair_conversion,
+    pair_count,
+    pair_index,
+    pair_map,
+    subset_conversion,
+    weighted_conversion,
+)
+from reference.ordinal import order_of
 
 MIRRORED = Skeleton("pair", ("l_hip", "pelvis", "r_hip", "r_eye", "l_eye"), (1, -1, 1, 1, 1), "test", "a")
 TARGET = Skeleton("target", ("pelvis", "head", "l_hip", "tail", "r_hip"), (-1, 0, 0, 0, 0), "test", "b")
@@ -112,3 +126,68 @@ def test_marks_follow_single_joints_and_not_mixtures() -> None:
 def test_bad_tables_are_refused(rows: dict[str, dict[str, float]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         weighted_conversion(MIRRORED, TARGET, rows)
+
+
+def test_pairs_are_the_combinations_in_order() -> None:
+    for joints in (2, 5, 17):
+        expected = list(itertools.combinations(range(joints), 2))
+        assert [tuple(p) for p in joint_pairs(joints).tolist()] == expected
+        assert pair_count(joints) == len(expected)
+        for place, (a, b) in enumerate(expected):
+            assert pair_index(joints, a, b) == (place, 1)
+            assert pair_index(joints, b, a) == (place, -1)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (-1, 2), (0, 5)])
+def test_no_pair_is_refused(a: int, b: int) -> None:
+    with pytest.raises(InputError, match=f"joints {a} and {b} are no pair: expected two different indices below 5"):
+        pair_index(5, a, b)
+
+
+@pytest.mark.parametrize("name", ["metricpose_25", "h36m_17", "coco_17", "lsp_14"])
+def test_labels_of_the_mirrored_person_are_the_mirrored_labels(name: str) -> None:
+    skeleton = catalog.get(name)
+    z = np.random.default_rng(0).normal(0, 300, len(skeleton))
+    ones = np.ones(pair_count(len(skeleton)))
+    mirrored = mirror_pairs(skeleton)
+    order, weights = mirrored.apply(order_of(z, 150.0), ones)
+    np.testing.assert_array_equal(order, order_of(z[skeleton.mirror], 150.0))
+    np.testing.assert_array_equal(weights, ones)
+    np.testing.assert_array_equal(mirrored.apply(order, weights)[0], order_of(z, 150.0))
+    assert set(mirrored.sign) == {1, -1}
+
+
+def test_mirroring_by_hand() -> None:
+    """Left hip behind the right one: in the mirror image the left hip is the closer one."""
+    place, sign = pair_index(5, MIRRORED.index("l_hip"), MIRRORED.index("r_hip"))
+    order, weights = np.zeros(10), np.zeros(10)
+    order[place], weights[place] = sign, 0.7
+    turned, kept = mirror_pairs(MIRRORED).apply(order, weights)
+    assert turned[place] == -sign
+    assert kept.tolist() == weights.tolist()
+
+
+def test_pair_labels_follow_joint_names() -> None:
+    source, target = catalog.get("lsp_14"), catalog.get("metricpose_25")
+    z = dict(zip(target.joints, np.random.default_rng(1).normal(0, 300, len(target))))
+    z["neck"] = 77.0
+    given = order_of(np.array([z[j] for j in source.joints]), 100.0)
+    weights = np.random.default_rng(2).uniform(0.1, 1, len(given))
+    weights[3] = 0
+    given[3] = np.nan
+    order, carried = pair_conversion(source, target).apply(given, weights)
+    expected = order_of(np.array([z[j] for j in target.joints]), 100.0)
+    unlabelled = {source.joints[i] for i in joint_pairs(len(source))[3]}
+    for place, (a, b) in enumerate(joint_pairs(len(target))):
+        names = {target.joints[a], target.joints[b]}
+        if names <= set(source.joints) and names != unlabelled:
+            index, _ = pair_index(len(source), *(source.index(target.joints[i]) for i in (a, b)))
+            assert (order[place], carried[place]) == (expected[place], weights[index])
+        else:
+            assert (order[place], carried[place]) == (0, 0)
+    assert (carried > 0).sum() == pair_count(12 + 1) - 1  # all but the neck, which metricpose_25 lacks, less one label
+
+
+def test_a_joint_taken_twice_is_no_pair_with_itself() -> None:
+    found = pair_map(np.array([1, 1, 0]), 2)
+    assert found.sign.tolist() == [0, -1, -1]

@@ -16,11 +16,12 @@ from metricpose.augment.compositing import Bank, cut_out
 from metricpose.data.mixing import Draw, Source, Stream
 from metricpose.data.pipeline import Augmentation, make_sample
 from metricpose.skeleton.core import Skeleton
-from metricpose.types import Batch, Sample
+from metricpose.types import Batch, Sample, stack_order
 
 _LABELS = ("K", "joints_mm", "joints_px", "z_w", "uv_w", "abs_w")
 Packed = dict[str, Tensor]
-"""A batch as tensors: `images` (b, s, s, 3) uint8, the rest as in Batch; small enough to pass between processes."""
+"""A batch as tensors: `images` (b, s, s, 3) uint8, the rest as in Batch (`order`, `order_w` only if there are any);
+small enough to pass between processes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class SampleMaker(Dataset):
 def pack(samples: list[Sample]) -> Packed:
     """Stack samples, images still uint8."""
     packed = {n: torch.from_numpy(np.stack([np.asarray(getattr(s, n), np.float32) for s in samples])) for n in _LABELS}
-    return {"images": torch.from_numpy(np.stack([s.image for s in samples])), **packed}
+    return {"images": torch.from_numpy(np.stack([s.image for s in samples])), **packed, **stack_order(samples)}
 
 
 def unpack(packed: Packed, device: torch.device | str = "cpu") -> Batch:

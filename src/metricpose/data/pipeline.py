@@ -19,7 +19,7 @@ from metricpose.augment.geometric import GeometricConfig, View, draw_view
 from metricpose.geometry.camera import Camera
 from metricpose.geometry.crop import crop_camera, resample
 from metricpose.skeleton import catalog
-from metricpose.skeleton.core import Conversion, Skeleton
+from metricpose.skeleton.core import Conversion, PairMap, Skeleton, mirror_pairs, pair_conversion
 from metricpose.types import OUTSIDE, UNKNOWN, Record, Sample
 
 cv2.setNumThreads(1)
@@ -120,6 +120,7 @@ def _labelled(
     visibility = conversion.carry(record.visibility, otherwise=UNKNOWN)
     if flip:
         joints_mm, joints_px, visibility = (a[skeleton.mirror] for a in (joints_mm, joints_px, visibility))
+    order, order_w = _order(record, skeleton, flip)
     known_mm, known_px = np.isfinite(joints_mm).all(1), np.isfinite(joints_px).all(1)
     with np.errstate(invalid="ignore"):
         inside = ((joints_px >= -0.5) & (joints_px <= len(image) - 0.5)).all(1)
@@ -134,7 +135,19 @@ def _labelled(
         visibility=np.where(inside | (visibility == UNKNOWN) & ~known_px, visibility, OUTSIDE).astype(np.uint8),
         R=R,
         info=record.info,
+        order=order,
+        order_w=order_w,
     )
+
+
+def _order(
+    record: Record, skeleton: Skeleton, flip: bool
+) -> tuple[Float[np.ndarray, " k"] | None, Float[np.ndarray, " k"] | None]:
+    """Ordinal labels in the network's skeleton. The crop camera turns only towards the person: no label changes."""
+    if record.order is None or record.order_w is None:
+        return None, None
+    order, weights = _pair_conversion(record.skeleton, skeleton.name).apply(record.order, record.order_w)
+    return _pair_mirror(skeleton.name).apply(order, weights) if flip else (order, weights)
 
 
 def _crop_pixels(
@@ -150,6 +163,16 @@ def _crop_pixels(
     from_label = camera.project_camera(rays @ (camera.R @ record.camera.R.T).T)
     use_label = np.isnan(joints_mm).any(1)
     return np.where(use_label[:, None], from_label, projected)
+
+
+@lru_cache(maxsize=64)
+def _pair_conversion(source: str, target: str) -> PairMap:
+    return pair_conversion(catalog.get(source), catalog.get(target))
+
+
+@lru_cache(maxsize=64)
+def _pair_mirror(skeleton: str) -> PairMap:
+    return mirror_pairs(catalog.get(skeleton))
 
 
 @lru_cache(maxsize=64)

@@ -1,9 +1,14 @@
-"""Named joints: a skeleton, and the linear map that turns one skeleton's joints into another's."""
+"""Named joints: a skeleton, the linear map that turns one skeleton's joints into another's, and pairs of joints.
+
+Ordinal depth labels (which of two joints is closer to the camera) belong to the J (J - 1) / 2 pairs (a, b), a < b, of a
+skeleton in the order of `itertools.combinations(range(J), 2)`: +1 if b is closer than a, -1 if farther, 0 if about
+equally far, which is the sign of z_a - z_b.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -103,6 +108,75 @@ class Conversion(NamedTuple):
         """Per-joint marks such as visibility: a target that is one source joint keeps its mark, else `otherwise`."""
         single = (self.matrix == 1).any(axis=1)
         return np.where(single, values[..., self.matrix.argmax(axis=1)], otherwise).astype(values.dtype)
+
+
+class PairMap(NamedTuple):
+    """Where each pair of a target skeleton is found among the pairs of a source skeleton.
+
+    Attributes:
+        index: source pair; 0 where there is none.
+        sign: +1, or -1 where the source pair names the two joints the other way round; 0 where there is none.
+    """
+
+    index: Int[np.ndarray, " k"]
+    sign: Int[np.ndarray, " k"]
+
+    def apply(
+        self, order: Float[np.ndarray, " source"], weights: Float[np.ndarray, " source"]
+    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+        """Labels and weights of the target's pairs; 0 and 0 where there is no label, whatever stood there."""
+        known = (self.sign != 0) & (weights[self.index] > 0)
+        return np.where(known, order[self.index] * self.sign, 0.0), np.where(known, weights[self.index], 0.0)
+
+
+def pair_count(joints: int) -> int:
+    """Number of pairs of different joints."""
+    return joints * (joints - 1) // 2
+
+
+@lru_cache(maxsize=64)
+def joint_pairs(joints: int) -> Int[np.ndarray, "k 2"]:
+    """The pairs (a, b), a < b, in the order of ordinal labels; read-only."""
+    pairs = np.stack(np.triu_indices(joints, 1), axis=1)
+    pairs.flags.writeable = False
+    return pairs
+
+
+def pair_index(joints: int, a: int, b: int) -> tuple[int, int]:
+    """Place of the pair of joints a and b among all pairs, and the sign that turns its label into that of (a, b).
+
+    The label of "b seen from a" (+1: b is closer) is ``sign * order[index]``; the sign is -1 if b < a.
+
+    Raises:
+        InputError: a and b are not two different joint indices.
+    """
+    low, high = sorted((a, b))
+    if not 0 <= low < high < joints:
+        raise InputError(f"joints {a} and {b} are no pair: expected two different indices below {joints}")
+    return low * (2 * joints - low - 1) // 2 + high - low - 1, 1 if a < b else -1
+
+
+def pair_map(joints: Int[np.ndarray, " target"], source_count: int) -> PairMap:
+    """Pairs of a target whose joint i is joint ``joints[i]`` of a source with `source_count` joints, -1 for none."""
+    a, b = joints[joint_pairs(len(joints))].T
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    found = (low >= 0) & (low < high)
+    index = np.where(found, low * (2 * source_count - low - 1) // 2 + high - low - 1, 0)
+    return PairMap(index, np.where(found, np.sign(b - a), 0))
+
+
+def mirror_pairs(skeleton: Skeleton) -> PairMap:
+    """How a mirrored picture's ordinal labels come from the picture's: sides swap, depths do not."""
+    return pair_map(skeleton.mirror, len(skeleton))
+
+
+def pair_conversion(source: Skeleton, target: Skeleton) -> PairMap:
+    """Ordinal labels of another skeleton's pairs, by joint names.
+
+    Between definition families too: equal names are points 20 to 50 mm apart, less than what ordinal labels tell apart.
+    """
+    places = [source.joints.index(j) if j in source.joints else -1 for j in target.joints]
+    return pair_map(np.array(places), len(source))
 
 
 def subset_conversion(source: Skeleton, target: Skeleton) -> Conversion:

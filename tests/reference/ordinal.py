@@ -1,0 +1,17 @@
+"""Ordinal depth labels and their loss pair by pair in plain Python."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+
+def order_of(z: np.ndarray, threshold: float) -> np.ndarray:
+    """+1 where the second joint of a pair is closer by more than the threshold, -1 farther, 0 else."""
+    labels = []
+    for a, b in itertools.combinations(range(len(z)), 2):
+        difference = z[a] - z[b]
+        labels.append(0.0 if abs(difference) <= threshold else math.copysign(1.0, difference))
+    return np.array(labels)
