@@ -49,6 +49,23 @@ def cell_centres(
     raise InputError(f"grid kind '{kind}' is unknown; choose corner, centre or index")
 
 
+def cell_positions(u: Float[Tensor, " ..."], n: int, kind: GridKind) -> Float[Tensor, " ..."]:
+    """Inverse of `cell_centres`: coordinates on one axis to fractional cell numbers; linear beyond the grid too.
+
+    Raises:
+        InputError: n is not positive, or the kind is unknown.
+    """
+    if n < 1:
+        raise InputError(f"a heatmap axis needs at least 1 cell, got {n}")
+    if kind == "corner":
+        return u * (n - 1) if n > 1 else u - 0.5
+    if kind == "centre":
+        return ((u + 1) * n - 1) / 2
+    if kind == "index":
+        return u * n
+    raise InputError(f"grid kind '{kind}' is unknown; choose corner, centre or index")
+
+
 def pixel_map(side: int, stride: int, centred: bool = True) -> tuple[int, int]:
     """Factor C and offset o of ``px = u*C + o`` for corner-grid u in [0, 1] on a crop of `side` pixels.
 
