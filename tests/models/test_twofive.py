@@ -9,7 +9,8 @@ import torch
 from metricpose.errors import InputError
 from metricpose.geometry.absolute import Fallback
 from metricpose.geometry.bonedepth import bone_lengths
-from metricpose.models.twofive import UNTRAINED_BONE_MM, Twofive, TwofiveConfig, TwofiveOutput
+from metricpose.models.recovery import UNTRAINED_BONE_MM
+from metricpose.models.twofive import Twofive, TwofiveConfig, TwofiveOutput
 from metricpose.types import Batch
 from reference import losses as reference
 
