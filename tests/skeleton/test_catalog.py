@@ -25,6 +25,10 @@ ORDERS = {
     "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist",
     "lsp_14": "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder "
     "l_shoulder l_elbow l_wrist neck head_top",
+    "coco_19": "neck nose pelvis l_shoulder l_elbow l_wrist l_hip l_knee l_ankle r_shoulder r_elbow r_wrist "
+    "r_hip r_knee r_ankle l_eye l_ear r_eye r_ear",
+    "smpl_24": "pelvis l_hip r_hip spine1 l_knee r_knee spine2 l_ankle r_ankle spine3 l_toe r_toe "
+    "neck l_collar r_collar head l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist l_hand r_hand",
 }
 
 
@@ -94,3 +98,31 @@ def test_across_families_a_fitted_table_is_used_as_far_as_the_source_reaches(mon
     assert [j for j, ok in zip(catalog.COCO_17.joints, conversion.valid) if ok] == ["l_hip"]
     joints = np.random.default_rng(1).normal(size=(17, 3))
     np.testing.assert_allclose(conversion.apply(joints)[11], 0.8 * joints[4] + 0.2 * joints[0])
+
+
+def test_a_skeleton_of_several_definitions_gives_each_its_own_joints(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = catalog.METRABS_77
+    joints = np.random.default_rng(2).normal(size=(77, 3))
+    for target in (catalog.H36M_17, catalog.COCO_19, catalog.MPI_INF_3DHP_17, catalog.SMPL_24, catalog.COCO_17):
+        conversion = catalog.conversion(source, target)
+        assert conversion.valid.all()
+        names = [source.joints[i] for i in conversion.matrix.argmax(1)]
+        assert ((conversion.matrix == 1).sum(1) == 1).all()
+        assert [n.split("@")[0] for n in names] == list(target.joints)
+        own = {n.split("@")[1] for n in names if "@" in n}
+        assert own == ({target.definition} - {"h36m"})
+        np.testing.assert_array_equal(conversion.apply(joints), joints[conversion.matrix.argmax(1)])
+    monkeypatch.setattr(definitions, "CONVERSIONS", {})
+    assert catalog.conversion(source, catalog.SMPL_24).valid.all()
+    with pytest.raises(InputError, match="no conversion from metrabs_77"):
+        catalog.conversion(source, catalog.MPII_16)
+    with pytest.raises(InputError, match=r"no conversion from metricpose_25 .* to smpl_24"):
+        catalog.conversion(catalog.METRICPOSE_25, catalog.SMPL_24)
+
+
+def test_joints_of_its_own_come_before_fitted_ones() -> None:
+    conversion = catalog.conversion(catalog.METRABS_77, catalog.COCO_17)
+    hip = conversion.matrix[catalog.COCO_17.index("l_hip")]
+    assert np.flatnonzero(hip).tolist() == [catalog.METRABS_77.index("l_hip@coco")]
+    fitted = catalog.conversion(catalog.METRABS_77, catalog.MPII_16)
+    assert (fitted.matrix[catalog.MPII_16.index("l_hip")] != 0).sum() > 1

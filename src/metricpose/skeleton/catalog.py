@@ -185,8 +185,100 @@ LSP_14 = _tree(
     },
 )
 
+COCO_19 = _tree(
+    "coco_19",
+    "COCO's 17 joints with the neck and pelvis of CMU Panoptic, in the order of the MeTRAbs networks (Sarandi 2023)",
+    "coco",
+    {
+        "neck": "pelvis",
+        "nose": "neck",
+        "pelvis": None,
+        "l_shoulder": "neck",
+        "l_elbow": "l_shoulder",
+        "l_wrist": "l_elbow",
+        "l_hip": "pelvis",
+        "l_knee": "l_hip",
+        "l_ankle": "l_knee",
+        "r_shoulder": "neck",
+        "r_elbow": "r_shoulder",
+        "r_wrist": "r_elbow",
+        "r_hip": "pelvis",
+        "r_knee": "r_hip",
+        "r_ankle": "r_knee",
+        "l_eye": "nose",
+        "l_ear": "l_eye",
+        "r_eye": "nose",
+        "r_ear": "r_eye",
+    },
+)
+
+SMPL_24 = _tree(
+    "smpl_24",
+    "the joints of the SMPL body model, in its order (Loper et al. 2015)",
+    "smpl",
+    {
+        "pelvis": None,
+        "l_hip": "pelvis",
+        "r_hip": "pelvis",
+        "spine1": "pelvis",
+        "l_knee": "l_hip",
+        "r_knee": "r_hip",
+        "spine2": "spine1",
+        "l_ankle": "l_knee",
+        "r_ankle": "r_knee",
+        "spine3": "spine2",
+        "l_toe": "l_ankle",
+        "r_toe": "r_ankle",
+        "neck": "spine3",
+        "l_collar": "spine3",
+        "r_collar": "spine3",
+        "head": "neck",
+        "l_shoulder": "l_collar",
+        "r_shoulder": "r_collar",
+        "l_elbow": "l_shoulder",
+        "r_elbow": "r_shoulder",
+        "l_wrist": "l_elbow",
+        "r_wrist": "r_elbow",
+        "l_hand": "l_wrist",
+        "r_hand": "r_wrist",
+    },
+)
+
+
+def _grafted(trunk: dict[str, str | None], *branches: Skeleton) -> dict[str, str | None]:
+    """A tree with further skeletons hung on its pelvis, joints named ``joint@definition``; joints it has are shared."""
+    tree = dict(trunk)
+    for branch in branches:
+        names = [j if branch.definition == "coco" and j in _FACE else f"{j}@{branch.definition}" for j in branch.joints]
+        for name, parent in zip(names, branch.parents):
+            tree.setdefault(name, "pelvis" if parent < 0 else names[parent])
+    return tree
+
+
+_FACE: dict[str, str | None] = {"l_eye": "nose", "r_eye": "nose", "l_ear": "l_eye", "r_ear": "r_eye"}
+
+METRABS_77 = _tree(
+    "metrabs_77",
+    "what is returned of the 555 points of the public MeTRAbs networks (Sarandi et al. 2023): h36m_17, then eyes and "
+    "ears, then the other joints of coco_19, mpi_inf_3dhp_17 and smpl_24 as each of these data sets defines them",
+    "h36m",
+    _grafted({**_H36M_TREE, **_FACE}, COCO_19, MPI_INF_3DHP_17, SMPL_24),
+)
+
 SKELETONS: dict[str, Skeleton] = {
-    s.name: s for s in (METRICPOSE_25, H36M_17, MPI_INF_3DHP_17, COCO_17, OPENPOSE_25, MPII_16, LSP_14)
+    s.name: s
+    for s in (
+        METRICPOSE_25,
+        H36M_17,
+        MPI_INF_3DHP_17,
+        COCO_17,
+        OPENPOSE_25,
+        MPII_16,
+        LSP_14,
+        COCO_19,
+        SMPL_24,
+        METRABS_77,
+    )
 }
 
 
@@ -204,16 +296,20 @@ def get(name: str) -> Skeleton:
 def conversion(source: Skeleton, target: Skeleton) -> Conversion:
     """Linear map from one skeleton to another: by name within a definition family, else by a fitted table.
 
+    A source may hold joints of several families; those named ``joint@definition`` are taken as they are where the
+    target is of that definition.
+
     Raises:
-        InputError: the definitions differ and no table between them has been fitted.
+        InputError: the definitions differ, no table between them has been fitted, and the source has no such joints.
     """
-    table = definitions.CONVERSIONS.get((source.definition, target.definition))
+    table = definitions.CONVERSIONS.get((source.definition, target.definition), {})
     if source.definition == target.definition:
         return subset_conversion(source, target)
-    if table is None:
+    own = {j: {n: 1.0} for j in target.joints if (n := f"{j}@{target.definition}") in source.joints}
+    if not table and not own:
         raise InputError(
             f"no conversion from {source.name} ({source.definition} joints) to {target.name} ({target.definition} "
             "joints): equal names are different points there, 20-50 mm apart"
         )
     rows = {j: w for j, w in table.items() if j in target.joints and set(w) <= set(source.joints)}
-    return weighted_conversion(source, target, rows)
+    return weighted_conversion(source, target, rows | own)
