@@ -11,12 +11,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from metricpose.data.mixing import Phase, Stream
+from metricpose.data.pipeline import make_sample
 from metricpose.errors import CheckpointError, DataError, InputError
+from metricpose.skeleton import catalog
+from metricpose.training import loop
+from metricpose.training.averaging import Average
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.distributed import Place
-from metricpose.training.loop import build_optimizer, train
+from metricpose.training.loop import Run, _step, build_optimizer, train
 from metricpose.training.schedule import ScheduleConfig
+from metricpose.types import Batch
 from metricpose.weights import load_model
+from people import People
 from training.small import data, digest, network, settings
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -175,6 +182,60 @@ def test_weight_decay_is_the_published_factor():
         share = 0.5 if name.startswith("backbone.") else 1.0
         factor = 1 - 0.2 / 10 * 0.25 * share
         assert torch.allclose(parameter, before[name] * factor, rtol=1e-6, atol=0), name
+
+
+def test_sgd_takes_the_steps_of_the_one_cycle():
+    """Two steps by hand: rate and momentum of each step, and the backbone's share of the rate."""
+    cycle = ScheduleConfig(kind="one_cycle_linear")
+    config = settings(optimizer="sgd", steps=10, lr=0.5, decay=0.0, backbone_lr=0.2, schedule=cycle, clip=0)
+    model = Still()
+    run = Run(model, Average(model, 0.0), build_optimizer(model, config, PLACE), Stream(0, (1,), [[Phase(0, 9)]]))
+    labels = Batch.stack([make_sample(People(1)[0], 32, catalog.get("metricpose_25"))])
+    for _ in range(2):
+        _step(run, model, labels, config, PLACE)
+    rates, momentum = [0.5 * 0.1, 0.5 * 0.3], 0.9 - 0.05 / 4.5
+    moved = rates[0] * 3 + rates[1] * (3 + momentum * 3)  # The gradient is 3 in each step.
+    assert model.backbone.weight.item() == pytest.approx(7 - 0.2 * moved, rel=1e-6)
+    assert model.head.weight.item() == pytest.approx(7 - moved, rel=1e-6)
+
+
+class Still(torch.nn.Module):
+    """Two weights of constant gradient 3."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone, self.head = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+        for parameter in self.parameters():
+            torch.nn.init.constant_(parameter, 7.0)
+
+    def forward(self, images):
+        return 3 * (self.backbone.weight.sum() + self.head.weight.sum())
+
+    def loss(self, output, batch, step):
+        return {"sum": output}
+
+
+def test_a_stopped_sgd_run_goes_on_bit_for_bit(tmp_path):
+    cycle = {"optimizer": "sgd", "lr": 0.02, "decay": 0.0, "schedule": ScheduleConfig(kind="one_cycle_linear")}
+    train(network(), "metro", data(), settings(steps=4, **cycle), tmp_path / "whole")
+    assert (
+        train(network(), "metro", data(), settings(steps=4, max_minutes=1e-9, **cycle), tmp_path / "parts")["step"] == 1
+    )
+    train(network(5), "metro", data(), settings(steps=4, **cycle), tmp_path / "parts")
+    whole, parts = (load_file(tmp_path / n / "state.safetensors") for n in ("whole", "parts"))
+    assert whole["momentum_buffer.head.weight"].abs().max() > 0
+    assert digest(tmp_path / "whole" / "state.safetensors") == digest(tmp_path / "parts" / "state.safetensors")
+    assert whole.keys() == parts.keys()
+
+
+def test_a_run_begun_before_a_setting_existed_goes_on(tmp_path, monkeypatch):
+    train(network(), "metro", data(), settings(steps=2, max_minutes=1e-9), tmp_path)
+    older = read_progress(tmp_path / "state.safetensors")
+    del older.settings["optimizer"], older.settings["momentum"]
+    monkeypatch.setattr(loop, "load_state", lambda *arguments: older)
+    assert train(network(), "metro", data(), settings(steps=2), tmp_path)["step"] == 2
+    with pytest.raises(CheckpointError, match="optimizer adamw -> sgd"):
+        train(network(), "metro", data(), settings(steps=2, optimizer="sgd"), tmp_path)
 
 
 def test_frozen_parameters_stay(tmp_path):

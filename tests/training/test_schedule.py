@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from metricpose.training.schedule import ScheduleConfig, cosine, metrabs, one_cycle
+from metricpose.training.schedule import ScheduleConfig, cosine, metrabs, one_cycle, one_cycle_linear
 
 
 def test_metrabs_end_points_are_the_published_ones():
@@ -26,3 +26,20 @@ def test_warm_up_rises_to_the_curve_and_one_cycle_needs_none():
     assert ScheduleConfig(kind="one_cycle", warmup=50).factor(0, 100) == pytest.approx(0.04)
     assert ScheduleConfig(kind="metrabs", warmup=2).factor(0, 100) == 0.5
     assert ScheduleConfig(kind="cosine", final=0.2).factor(100, 100) == pytest.approx(0.2)
+
+
+def test_one_cycle_linear_has_the_published_knots_and_straight_lines_between():
+    steps, knots = 2000, {0: 0.1, 900: 1.0, 1800: 0.1, 2000: 1e-4}
+    assert [one_cycle_linear(s, steps) for s in knots] == pytest.approx(list(knots.values()), rel=1e-9)
+    assert one_cycle_linear(1800 + 50, steps) == pytest.approx(0.75 * 0.1 + 0.25 * 1e-4)
+    assert one_cycle_linear(300, steps) == pytest.approx(0.4)
+    assert one_cycle_linear(1500, steps) == pytest.approx(0.4)
+
+
+def test_momentum_falls_while_the_rate_of_one_cycle_linear_rises():
+    config = ScheduleConfig(kind="one_cycle_linear", warmup=50)
+    assert config.factor(0, 100) == pytest.approx(0.1)
+    found = [config.momentum(s, 2000, 0.9) for s in (0, 450, 900, 1800, 1900, 2000)]
+    assert found == pytest.approx([0.9, 0.875, 0.85, 0.9, 0.9, 0.9])
+    assert config.momentum(900, 2000, 0.0) == 0
+    assert ScheduleConfig(kind="cosine").momentum(900, 2000, 0.7) == 0.7

@@ -132,20 +132,26 @@ def _freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> torch.optim.Optimizer:
-    """AdamW with one group for the backbone and one for the rest.
+    """AdamW or SGD with one group for the backbone and one for the rest.
 
-    torch multiplies decay by the learning rate; c / (sqrt(T) lr0) makes the step's factor 1 - c / sqrt(T) * lr / lr0.
+    AdamW: torch multiplies decay by the learning rate; c / (sqrt(T) lr0) makes the step's factor
+    1 - c / sqrt(T) * lr / lr0.
     """
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     backbone = [p for n, p in named if n.startswith("backbone.")]
     rest = [p for n, p in named if not n.startswith("backbone.")]
     groups = [{"params": p, "factor": f} for p, f in ((backbone, config.backbone_lr), (rest, 1.0)) if p]
+    fused = place.device.type in ("cpu", "cuda")
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, config.lr, config.momentum, weight_decay=config.decay, fused=fused)
     decay = config.decay / (math.sqrt(config.steps) * config.lr)
-    return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay, fused=place.device.type in ("cpu", "cuda"))
+    return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay, fused=fused)
 
 
 def _check_same(saved: dict[str, Any], config: TrainingConfig, state: Path) -> None:
     now = config.model_dump(mode="json")
+    # A run begun before a setting existed had its default.
+    saved = TrainingConfig(steps=config.steps).model_dump(mode="json") | saved
     different = [k for k in now if k not in FREE_TO_CHANGE and saved.get(k) != now[k]]
     if different:
         changes = ", ".join(f"{k} {saved.get(k)} -> {now[k]}" for k in different)
@@ -192,6 +198,8 @@ def _step(run: Run, network: nn.Module, batch: Batch, config: TrainingConfig, pl
     factor = config.schedule.factor(run.step, config.steps)
     for group in run.optimizer.param_groups:
         group["lr"] = config.lr * factor * group["factor"]
+        if "momentum" in group:
+            group["momentum"] = config.schedule.momentum(run.step, config.steps, config.momentum)
     run.model.train()
     run.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(place.device.type, torch.bfloat16, enabled=config.precision == "bf16"):

@@ -1,4 +1,4 @@
-"""Learning rates over the steps of a run, as factors of the base rate."""
+"""Learning rates over the steps of a run, as factors of the base rate, and the momentum that goes with them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ class ScheduleConfig(BaseModel):
     """Which curve the learning rate follows.
 
     Attributes:
-        kind: metrabs (two exponential phases, as published), cosine, constant, or one_cycle.
-        warmup: steps of linear rise from 0, multiplied onto any curve but one_cycle, which rises by itself.
+        kind: metrabs (two exponential phases, as published), cosine, constant, one_cycle, or one_cycle_linear
+            (MargiPose; it moves the momentum of SGD too).
+        warmup: steps of linear rise from 0, multiplied onto any curve but the one-cycles, which rise by themselves.
         final: cosine's last factor.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["metrabs", "cosine", "constant", "one_cycle"] = "metrabs"
+    kind: Literal["metrabs", "cosine", "constant", "one_cycle", "one_cycle_linear"] = "metrabs"
     warmup: int = Field(default=0, ge=0)
     final: float = Field(default=0.01, ge=0, le=1)
 
@@ -26,9 +27,15 @@ class ScheduleConfig(BaseModel):
         """Factor of the base learning rate at `step` of `steps`."""
         if self.kind == "one_cycle":
             return one_cycle(step, steps)
+        if self.kind == "one_cycle_linear":
+            return one_cycle_linear(step, steps)
         rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         curves = {"metrabs": metrabs(step, steps), "cosine": cosine(step, steps, self.final), "constant": 1.0}
         return rise * curves[self.kind]
+
+    def momentum(self, step: int, steps: int, base: float) -> float:
+        """Momentum of SGD: `base`; along one_cycle_linear it falls (0.9 to 0.85) while the learning rate rises."""
+        return base * (1 - _peak(step, steps) / 18) if self.kind == "one_cycle_linear" else base
 
 
 def metrabs(step: int, steps: int, *, first_phase: float = 0.92) -> float:
@@ -45,8 +52,20 @@ def cosine(step: int, steps: int, final: float) -> float:
 
 
 def one_cycle(step: int, steps: int, *, rise: float = 0.3, start: float = 0.04, final: float = 4e-6) -> float:
-    """`start` -> 1 -> `final` along two half cosines (Smith and Topin 2017; MargiPose trains so)."""
+    """`start` -> 1 -> `final` along two half cosines (Smith and Topin 2017)."""
     top = round(rise * steps)
     if step < top:
         return start + (1 - start) * 0.5 * (1 - math.cos(math.pi * step / top))
     return cosine(step - top, max(1, steps - top), final)
+
+
+def one_cycle_linear(step: int, steps: int) -> float:
+    """0.1 -> 1 at 45 % -> 0.1 at 90 % -> 1e-4, in straight lines (Smith 2018, as MargiPose's code has it)."""
+    if step > 0.9 * steps:
+        return 1e-4 + (0.1 - 1e-4) * max(0.0, (steps - step) / (0.1 * steps))
+    return 0.1 + 0.9 * _peak(step, steps)
+
+
+def _peak(step: int, steps: int) -> float:
+    """0 -> 1 at 45 % of the run -> 0 at 90 %, in straight lines; then 0."""
+    return max(0.0, 1 - abs(step / (0.45 * steps) - 1))

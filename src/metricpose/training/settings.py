@@ -16,9 +16,12 @@ class TrainingConfig(BaseModel):
         steps: optimiser steps in all.
         batch_size: samples per step over all processes.
         seed: of data order, augmentation and weights.
+        optimizer: adamw, or sgd (MargiPose: lr 1, decay 0, no clipping, one_cycle_linear).
         lr: base learning rate of the head and of everything but the backbone.
         backbone_lr: factor of `lr` for the backbone.
         decay: decoupled weight decay c: each step multiplies weights by 1 - c / sqrt(steps) * lr(t) / lr(0) (MeTRAbs).
+            With sgd the ordinary L2 coefficient.
+        momentum: of sgd; one_cycle_linear lowers it by up to 1/18, from 0.9 to 0.85.
         clip: largest gradient norm; 0 does not clip.
         ema: decay of the moving average of weights, which is what is evaluated and saved; 0 averages nothing.
         precision: bf16 autocast or fp32.
@@ -37,9 +40,11 @@ class TrainingConfig(BaseModel):
     steps: int = Field(gt=0)
     batch_size: int = Field(default=32, gt=0)
     seed: int = Field(default=0, ge=0)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(default=1e-4, gt=0)
     backbone_lr: float = Field(default=1.0, ge=0)
     decay: float = Field(default=3e-3, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     clip: float = Field(default=10.0, ge=0)
     schedule: ScheduleConfig = ScheduleConfig()
     ema: float = Field(default=0.999, ge=0, lt=1)
