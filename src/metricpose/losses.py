@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 _VARIANCE_FLOOR = 1e-10
 _SIGMA_FLOOR = 1e-5
@@ -81,6 +82,29 @@ def aligned_l1_losses(
     target_mean, target_sigma = _moments(target, weights)
     aligned = (pred - pred_mean[:, None]) * (target_sigma / pred_sigma)[:, None, None] + target_mean[:, None]
     return torch.where(weights > 0, (aligned - target).abs().mean(-1), 0.0)
+
+
+def ordinal_ranking_losses(
+    z: Float[Tensor, "b j"], order: Float[Tensor, "b k"], weights: Float[Tensor, "b k"], scale: float
+) -> Float[Tensor, "b k"]:
+    """How badly depths contradict ordinal labels, per pair (a, b), a < b, of joints; 0 where the weight is 0.
+
+    Pavlakos et al., "Ordinal depth supervision for 3D human pose estimation", CVPR 2018, eq. 3, of depths divided by
+    `scale` and times `scale`: with d = (z_a - z_b) / scale, ``log(1 + exp(-order d))`` for order = +1 (b is closer) and
+    -1, ``d^2`` for order = 0 (about equally far).
+
+    Args:
+        z: depths, larger is farther; only their differences count.
+        order, weights: of the pairs of `skeleton.core.joint_pairs`.
+        scale: depth difference, in the unit of `z`, from which on ordered joints are hardly pushed any farther apart;
+            1 is the paper's formula. The loss is in the unit of `z`.
+    """
+    a, b = torch.triu_indices(z.shape[1], z.shape[1], 1, device=z.device)
+    known = weights > 0
+    label = torch.where(known, order, 0.0)
+    difference = (z[:, a] - z[:, b]) / scale
+    losses = torch.where(label != 0, functional.softplus(-label * difference), difference.square())
+    return torch.where(known, scale * losses, 0.0)
 
 
 def any_known(weights: Float[Tensor, "b j"]) -> Bool[Tensor, "b 1"]:

@@ -15,3 +15,17 @@ def order_of(z: np.ndarray, threshold: float) -> np.ndarray:
         difference = z[a] - z[b]
         labels.append(0.0 if abs(difference) <= threshold else math.copysign(1.0, difference))
     return np.array(labels)
+
+
+def ranking_loss(z: np.ndarray, order: np.ndarray, weights: np.ndarray, scale: float) -> np.ndarray:
+    """Loss of every pair of one person; 0 for pairs of weight 0."""
+    out = []
+    for (a, b), label, weight in zip(itertools.combinations(range(len(z)), 2), order, weights):
+        d = (z[a] - z[b]) / scale
+        if weight <= 0:
+            out.append(0.0)
+        elif label == 0:
+            out.append(scale * d * d)
+        else:
+            out.append(scale * math.log1p(math.exp(-label * d)))
+    return np.array(out)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from metricpose.errors import InputError
 from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres, crop_pixels, metric_scale, metric_xy, metric_z
+from metricpose.losses import masked_mean, ordinal_ranking_losses
 from metricpose.models.backbone import Backbone, build_backbone
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
@@ -60,6 +61,7 @@ class VolumeConfig(BaseModel):
         depth_bins: cells along z.
         box_mm: side of the metric volume; `side` pixels correspond to it along x and y.
         weight_2d_only: weight of the losses of samples that have no 3D label.
+        weight_ordinal, ordinal_scale_mm: see `ordinal_term`. Without ordinal labels neither changes anything.
         calibration: factor of the variances, one for all joints or one each, fitted after training.
     """
 
@@ -75,6 +77,8 @@ class VolumeConfig(BaseModel):
     depth_bins: Annotated[int, Field(ge=1)] = 8
     box_mm: Annotated[float, Field(gt=0)] = 2200.0
     weight_2d_only: Annotated[float, Field(ge=0)] = 0.1
+    weight_ordinal: Annotated[float, Field(ge=0)] = 0.1
+    ordinal_scale_mm: Annotated[float, Field(gt=0)] = 100.0
     calibration: float | tuple[float, ...] = 1.0
 
 
@@ -135,6 +139,10 @@ class VolumeModel(nn.Module):
         """x and y of metric volume coordinates in the crop's pixel unit, for losses on 2D labels."""
         return volume_mm[..., :2] * (self._volume.side / self._volume.box_mm)
 
+    def ordinal_term(self, z_mm: Float[Tensor, "b j"], batch: Batch) -> Float[Tensor, ""]:
+        """`ordinal_term` with the configured weight and scale."""
+        return ordinal_term(z_mm, batch, weight=self._volume.weight_ordinal, scale_mm=self._volume.ordinal_scale_mm)
+
     def volume_covariance(
         self, logits: Float[Tensor, "b j d h w"], scale: tuple[float, float, float]
     ) -> Float[Tensor, "b j 3 3"]:
@@ -153,6 +161,21 @@ class VolumeModel(nn.Module):
         """Calibrated covariance of each joint in the metric volume, mm^2, axes x, y, z of the crop camera."""
         config = self._volume
         return self.calibrated(self.volume_covariance(logits, metric_scale(config.side, config.stride, config.box_mm)))
+
+
+def ordinal_term(z_mm: Float[Tensor, "b j"], batch: Batch, *, weight: float, scale_mm: float) -> Float[Tensor, ""]:
+    """Loss term, about metres, of depths that contradict ordinal labels; 0 without a graph if the batch has none.
+
+    Args:
+        z_mm: depths along the crop camera's axis up to one constant per sample.
+        weight: of the mean over all labelled pairs of the batch.
+        scale_mm: see `losses.ordinal_ranking_losses`.
+    """
+    if batch.order is None or batch.order_w is None:
+        return z_mm.new_zeros(())
+    return (
+        weight / 1000 * masked_mean(ordinal_ranking_losses(z_mm, batch.order, batch.order_w, scale_mm), batch.order_w)
+    )
 
 
 def split_volumes(channels: Float[Tensor, "b dj h w"], depth_bins: int) -> Float[Tensor, "b j d h w"]:

@@ -26,7 +26,9 @@ Loss terms (L1, about metres; c = 2.2 / S turns pixels into metres). On the head
 ``relative`` = |root-relative volume_mm|, ``heatmap_2d`` = c |px|, ``absolute`` = |A|, switched on after some steps; for
 samples without a 3D label ``heatmap_2d_only`` = c |px| and ``aligned_2d_only`` = c |x, y of volume_mm aligned to the
 label|, both times 0.1. On the pose, as published in 2023: ``relative`` = |mean-relative A|, ``projection`` =
-c |projection of A|, ``absolute`` with its z part damped beyond 10 m, ``projection_2d_only``.
+c |projection of A|, ``absolute`` with its z part damped beyond 10 m, ``projection_2d_only``. Not in the papers:
+``ordinal`` trains z of volume_mm, whose differences are those of A, by ordinal depth labels
+(`models.base.ordinal_term`).
 
 Deviations from the published code, all deliberate:
 
@@ -184,7 +186,8 @@ class Metrabs(VolumeModel):
             mix = torch.rand(len(batch.K), 1, device=batch.K.device)
         pose = self._recover(output, batch.K, perspective, mix).joints_mm
         terms = self._head_terms(output, batch) if config.loss_on == "heads" else self._pose_terms(output, pose, batch)
-        return terms | {"absolute": self._absolute_term(pose, batch, step)}
+        ordinal = self.ordinal_term(output.volume_mm[..., 2], batch)
+        return terms | {"absolute": self._absolute_term(pose, batch, step), "ordinal": ordinal}
 
     def _recover(
         self, output: MetrabsOutput, K: Float[Tensor, "b 3 3"], perspective: Perspective, mix: float | Tensor

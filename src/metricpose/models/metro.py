@@ -18,6 +18,7 @@ volume_mm      b J 3               x, y = px * 2200 / S with px of `heatmap.grid
 
 Loss terms (L1, metres): ``relative`` = |root-relative volume_mm|; samples without a 3D label train by
 ``aligned_2d_only`` = 0.1 * 2.2 / S * |x, y of volume_mm, shifted and scaled to the label's mean and spread, - label|.
+Not in the paper: ``ordinal`` trains z of volume_mm by ordinal depth labels (`models.base.ordinal_term`).
 
 Deviations: no absolute position and no pixel positions come out, and `joints_px` is therefore NaN (the published
 evaluation needs neither); samples whose root joint has no label are compared relative to their mean; samples with and
@@ -79,4 +80,5 @@ class Metro(VolumeModel):
         return {
             "relative": masked_mean(relative, batch.z_w) / 1000,
             "aligned_2d_only": config.weight_2d_only * metres_per_pixel * masked_mean(aligned, only_2d),
+            "ordinal": self.ordinal_term(output.volume_mm[..., 2], batch),
         }

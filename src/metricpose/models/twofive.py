@@ -20,7 +20,8 @@ bone lengths of the training people, the person's own bone lengths, or the truth
 evaluation (`needs_gt`).
 
 Loss terms (L1, metres): ``heatmap_2d`` = 2/3 * 2.2/S * |px|, ``depth`` = 1/3 |depth - (z - z_root + 1100)|; samples
-without a 3D label: ``heatmap_2d_only`` = 0.1 * 2.2/S * |px|.
+without a 3D label: ``heatmap_2d_only`` = 0.1 * 2.2/S * |px|. Not in the papers: ``ordinal`` trains depth_mm by ordinal
+depth labels (`models.base.ordinal_term`).
 
 Deviations: losses are masked means (the published 3D loss ignored the mask); the predicted root is subtracted rather
 than taken to be at 1100 mm; the published Jacobian's factor (d where d/2 is meant) is right here; mean bone lengths are
@@ -119,4 +120,5 @@ class Twofive(VolumeModel, BoneScale):
             "heatmap_2d": 2 / 3 * c * masked_mean(heatmap, with_3d),
             "depth": masked_mean(depth, z_w) / 3000,
             "heatmap_2d_only": config.weight_2d_only * c * masked_mean(heatmap, without_3d),
+            "ordinal": self.ordinal_term(output.depth_mm, batch),
         }
