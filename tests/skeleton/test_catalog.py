@@ -23,6 +23,8 @@ ORDERS = {
     "l_hip r_hip l_knee r_knee l_ankle r_ankle",
     "mpii_16": "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis thorax neck head_top "
     "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist",
+    "hemlets_18": "pelvis r_hip r_knee r_ankle l_hip l_knee l_ankle spine thorax nose head_top "
+    "l_shoulder l_elbow l_wrist r_shoulder r_elbow r_wrist mid_shoulder",
     "lsp_14": "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder "
     "l_shoulder l_elbow l_wrist neck head_top",
     "coco_19": "neck nose pelvis l_shoulder l_elbow l_wrist l_hip l_knee l_ankle r_shoulder r_elbow r_wrist "
@@ -79,6 +81,20 @@ def test_within_a_family_conversion_is_by_name() -> None:
     np.testing.assert_array_equal(out, joints[:, :17])
     back = catalog.conversion(catalog.H36M_17, catalog.METRICPOSE_25)
     assert back.valid.tolist() == [True] * 17 + [False] * 8
+
+
+def test_joints_that_a_family_derives() -> None:
+    joints = np.random.default_rng(0).normal(size=(2, 25, 3))
+    joints[1, 14] = np.nan
+    out = catalog.conversion(catalog.METRICPOSE_25, catalog.HEMLETS_18).apply(joints)
+    np.testing.assert_array_equal(out[:, :17], joints[:, :17])
+    np.testing.assert_allclose(out[0, 17], (joints[0, 11] + joints[0, 14]) / 2)
+    assert np.isnan(out[1, 17]).all()
+    back = catalog.conversion(catalog.HEMLETS_18, catalog.H36M_17)
+    np.testing.assert_array_equal(back.apply(out), out[:, :17])
+    # Its tree as released: spine - mid_shoulder - thorax, from which head and arms hang.
+    parents = [catalog.HEMLETS_18.parents[i] for i in (17, 8, 9, 11, 14)]
+    assert parents == [7, 17, 8, 8, 8]
 
 
 def test_across_families_without_a_fitted_table_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

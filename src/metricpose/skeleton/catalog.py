@@ -265,6 +265,18 @@ METRABS_77 = _tree(
     _grafted({**_H36M_TREE, **_FACE}, COCO_19, MPI_INF_3DHP_17, SMPL_24),
 )
 
+HEMLETS_18 = _tree(
+    "hemlets_18",
+    "HEMlets Pose, released network (Zhou et al. 2019): h36m_17 and the middle of the shoulders; joint 8, here thorax as "
+    "in h36m_17, is called neck there, and joint 17 thorax",
+    "h36m",
+    {
+        **_H36M_TREE,
+        "thorax": "mid_shoulder",
+        "mid_shoulder": "spine",
+    },
+)
+
 SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
@@ -278,6 +290,7 @@ SKELETONS: dict[str, Skeleton] = {
         COCO_19,
         SMPL_24,
         METRABS_77,
+        HEMLETS_18,
     )
 }
 
@@ -296,6 +309,8 @@ def get(name: str) -> Skeleton:
 def conversion(source: Skeleton, target: Skeleton) -> Conversion:
     """Linear map from one skeleton to another: by name within a definition family, else by a fitted table.
 
+    Within a family, joints that the source lacks are made of others where `definitions.DERIVED` says how.
+
     A source may hold joints of several families; those named ``joint@definition`` are taken as they are where the
     target is of that definition.
 
@@ -304,7 +319,8 @@ def conversion(source: Skeleton, target: Skeleton) -> Conversion:
     """
     table = definitions.CONVERSIONS.get((source.definition, target.definition), {})
     if source.definition == target.definition:
-        return subset_conversion(source, target)
+        derived = definitions.DERIVED.get(source.definition, {})
+        return subset_conversion(source, target, derived)
     own = {j: {n: 1.0} for j in target.joints if (n := f"{j}@{target.definition}") in source.joints}
     if not table and not own:
         raise InputError(

@@ -179,13 +179,16 @@ def pair_conversion(source: Skeleton, target: Skeleton) -> PairMap:
     return pair_map(np.array(places), len(source))
 
 
-def subset_conversion(source: Skeleton, target: Skeleton) -> Conversion:
-    """Conversion by equal joint names; meant for skeletons of one definition family."""
-    matrix = np.zeros((len(target), len(source)))
-    for row, joint in enumerate(target.joints):
-        if joint in source.joints:
-            matrix[row, source.joints.index(joint)] = 1.0
-    return Conversion(matrix, (matrix != 0).any(axis=1))
+def subset_conversion(
+    source: Skeleton, target: Skeleton, derived: dict[str, dict[str, float]] | None = None
+) -> Conversion:
+    """Conversion by equal joint names; meant for skeletons of one definition family.
+
+    Joints that the source lacks come from `derived`, {joint: {source joint: weight}}, where the source has all of them.
+    """
+    rows = {j: w for j, w in (derived or {}).items() if j in target.joints and set(w) <= set(source.joints)}
+    own = {j: {j: 1.0} for j in target.joints if j in source.joints}
+    return weighted_conversion(source, target, rows | own)
 
 
 def weighted_conversion(source: Skeleton, target: Skeleton, weights: dict[str, dict[str, float]]) -> Conversion:

@@ -58,6 +58,9 @@ OFFSETS_MM: dict[str, dict[str, tuple[int, int, int]]] = {
 Against joints of another name: neck against thorax, head against nose; the bone "head" of anny is given as nose.
 """
 
+DERIVED: dict[str, dict[str, dict[str, float]]] = {"h36m": {"mid_shoulder": {"l_shoulder": 0.5, "r_shoulder": 0.5}}}
+"""Definition family -> joint that not all its skeletons have -> {joints it is made of: weight}; exact."""
+
 CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
     ("h36m", "coco"): {
         "nose": {"l_eye": 0.496, "r_eye": 0.496, "head_top": -0.327, "nose": 0.335},
