@@ -33,6 +33,7 @@ LAYERS = {
     "training": 4,
     "evaluation": 4,
     "config": 5,
+    "benchmark": 5,
     "cli": 6,
     "": 7,  # the package's __init__ re-exports from anywhere
 }

@@ -1,0 +1,157 @@
+"""How large a comparison is: the same rows at three sizes, everything else equal for all methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from metricpose.errors import InputError
+from metricpose.training.schedule import ScheduleConfig
+from metricpose.training.settings import TrainingConfig
+
+Settings = dict[str, Any]
+
+
+class Size(BaseModel):
+    """One size of the comparison.
+
+    Attributes:
+        name, note: for tables.
+        backbone, side: of every network; the crop side in pixels.
+        freeze: parameters that no method trains, where the backbone starts from given weights.
+        steps, batch: of every training; a method of two phases shares the steps between them.
+        lr, backbone_lr: of every method, and the backbone's factor.
+        records: people to train on.
+        whole, truncated: test images; the truncated ones give four boxes each.
+        views_on: test images for test-time augmentation, which costs a pass per view.
+        method_seeds, ablation_seeds: trainings of each row.
+        precision, threads, device: see `TrainingConfig`.
+        methods: settings of each method, such as the width of its head.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    note: str
+    backbone: str = "mobilenetv2"
+    side: int
+    freeze: tuple[str, ...] = ()
+    steps: int
+    batch: int
+    lr: float
+    backbone_lr: float = 0.5
+    ema: float = 0.99
+    records: int
+    whole: int
+    truncated: int
+    views_on: int
+    method_seeds: int
+    ablation_seeds: int
+    precision: str = "bf16"
+    threads: int = 1
+    device: str = "auto"
+    methods: dict[str, Settings] = Field(default_factory=dict)
+
+    def training(self, seed: int, steps: int, freeze: tuple[str, ...]) -> TrainingConfig:
+        """The optimiser's settings, the same for all methods."""
+        return TrainingConfig.model_validate(
+            {
+                "steps": steps,
+                "batch_size": self.batch,
+                "seed": seed,
+                "lr": self.lr,
+                "backbone_lr": self.backbone_lr,
+                "ema": self.ema,
+                "clip": 5.0,
+                "precision": self.precision,
+                "freeze": freeze,
+                "device": self.device,
+                "threads": self.threads,
+                "workers": 0,
+                "log_every": max(1, min(50, steps // 2)),
+                "validate_every": 0,
+                "checkpoint_every": max(1, steps // 4),
+                "schedule": ScheduleConfig(kind="cosine", warmup=steps // 20, final=0.02),
+            }
+        )
+
+
+_STRIDE_16 = {"stride": 16, "stride_train": 16}
+"""At 128 pixels the 8 x 8 cells that 256 pixels have at the published stride 32."""
+
+SMOKE = Size(
+    name="smoke",
+    note="a few steps on a few people: shows that everything runs, measures nothing",
+    side=64,
+    steps=2,
+    batch=2,
+    lr=1e-3,
+    ema=0.0,
+    records=8,
+    whole=4,
+    truncated=2,
+    views_on=2,
+    method_seeds=2,
+    ablation_seeds=1,
+    precision="fp32",
+    device="cpu",
+    methods={
+        "metro": _STRIDE_16,
+        "metrabs": {**_STRIDE_16, "absolute_start": 1, "weak_steps": 1},
+        "twofive": _STRIDE_16,
+    },
+)
+
+SMALL = Size(
+    name="small",
+    note="128 pixel crops, MobileNetV2 from ImageNet, narrow heads, 1000 steps of 16: an hour or two of two CPU cores",
+    side=128,
+    freeze=("backbone.conv[0-5].*",),
+    steps=1000,
+    batch=16,
+    lr=1e-3,
+    backbone_lr=0.3,
+    records=16384,
+    whole=1024,
+    truncated=256,
+    views_on=512,
+    method_seeds=2,
+    ablation_seeds=1,
+    device="cpu",
+    methods={
+        "metro": _STRIDE_16,
+        "metrabs": {**_STRIDE_16, "absolute_start": 200, "weak_steps": 50},
+        "twofive": _STRIDE_16,
+    },
+)
+
+PAPER = Size(
+    name="paper",
+    note="256 pixel crops, MobileNetV2 from ImageNet, published heads, 1500 steps of 32: one hour of one large GPU",
+    side=256,
+    steps=1500,
+    batch=32,
+    lr=1e-3,
+    backbone_lr=0.3,
+    records=49152,
+    whole=1024,
+    truncated=512,
+    views_on=1024,
+    method_seeds=3,
+    ablation_seeds=2,
+    methods={"metrabs": {"absolute_start": 300, "weak_steps": 75}},
+)
+
+SIZES = {size.name: size for size in (SMOKE, SMALL, PAPER)}
+
+
+def get(name: str) -> Size:
+    """The size of this name.
+
+    Raises:
+        InputError: no such size; the message lists those there are.
+    """
+    if name not in SIZES:
+        raise InputError(f"unknown size '{name}'; known: {', '.join(SIZES)}")
+    return SIZES[name]
