@@ -77,7 +77,7 @@ def place(flat: FlatPose, K: Float[Tensor, "b 3 3"], root: int, found: BoneDepth
     joints = points * (relative + found.depth_mm[:, None])[..., None]
     covariance = flat.covariance
     if covariance is not None:
-        covariance = _congruence(_pixel_jacobian(K, points, joints), covariance)
+        covariance = congruence(_pixel_jacobian(K, points, joints), covariance)
         covariance = covariance + _root_spread(points, root, found.variance_mm2)
     return Pose(
         joints_px=project(joints, K),
@@ -155,7 +155,7 @@ def _pixel_jacobian(
     return torch.cat([by_pixel, points[..., None]], -1)
 
 
-def _congruence(a: Float[Tensor, "b j 3 3"], c: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b j 3 3"]:
+def congruence(a: Float[Tensor, "b j 3 3"], c: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b j 3 3"]:
     """``a c a^T`` without matrix products, which autocast would lower."""
     ac = (a[..., :, :, None] * c[..., None, :, :]).sum(-2)
     return (ac[..., :, None, :] * a[..., None, :, :]).sum(-1)
