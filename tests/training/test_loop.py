@@ -215,8 +215,9 @@ class Still(torch.nn.Module):
         return {"sum": output}
 
 
-def test_a_stopped_sgd_run_goes_on_bit_for_bit(tmp_path):
-    cycle = {"optimizer": "sgd", "lr": 0.02, "decay": 0.0, "schedule": ScheduleConfig(kind="one_cycle_linear")}
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_a_stopped_run_with_momentum_goes_on_bit_for_bit(optimizer, tmp_path):
+    cycle = {"optimizer": optimizer, "lr": 0.02, "decay": 0.0, "schedule": ScheduleConfig(kind="one_cycle_linear")}
     train(network(), "metro", data(), settings(steps=4, **cycle), tmp_path / "whole")
     assert (
         train(network(), "metro", data(), settings(steps=4, max_minutes=1e-9, **cycle), tmp_path / "parts")["step"] == 1

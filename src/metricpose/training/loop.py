@@ -28,6 +28,7 @@ from metricpose.training.averaging import Average
 from metricpose.training.checkpoint import Progress, load_state, save_state
 from metricpose.training.distributed import Place, any_rank, joined, mean_over_ranks
 from metricpose.training.logs import RunLog
+from metricpose.training.muon import Muon
 from metricpose.training.settings import FREE_TO_CHANGE, TrainingConfig
 from metricpose.training.validation import validate
 from metricpose.types import Batch
@@ -132,9 +133,9 @@ def _freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> torch.optim.Optimizer:
-    """AdamW or SGD with one group for the backbone and one for the rest.
+    """AdamW, Muon or SGD with one group for the backbone and one for the rest.
 
-    AdamW: torch multiplies decay by the learning rate; c / (sqrt(T) lr0) makes the step's factor
+    AdamW and Muon: torch multiplies decay by the learning rate; c / (sqrt(T) lr0) makes the step's factor
     1 - c / sqrt(T) * lr / lr0.
     """
     named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
@@ -145,6 +146,8 @@ def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> t
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, config.lr, config.momentum, weight_decay=config.decay, fused=fused)
     decay = config.decay / (math.sqrt(config.steps) * config.lr)
+    if config.optimizer == "muon":
+        return Muon(groups, config.lr, weight_decay=decay)
     return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay, fused=fused)
 
 
