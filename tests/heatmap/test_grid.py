@@ -8,7 +8,15 @@ import torch
 
 from metricpose.errors import InputError
 from metricpose.heatmap.decode import soft_argmax, softmax_nd
-from metricpose.heatmap.grid import cell_centres, crop_pixels, metric_scale, metric_xy, metric_z, pixel_map
+from metricpose.heatmap.grid import (
+    cell_centres,
+    cell_positions,
+    crop_pixels,
+    metric_scale,
+    metric_xy,
+    metric_z,
+    pixel_map,
+)
 from reference import heatmaps as reference
 
 # Side, stride, cells, C, then the pixels and millimetres of the first and last cell.
@@ -38,6 +46,19 @@ def test_bad_grids_are_refused():
         cell_centres(0, "corner")
     with pytest.raises((InputError, TypeError), match="edge"):
         cell_centres(4, "edge")
+    with pytest.raises(InputError, match="at least 1"):
+        cell_positions(torch.zeros(2), 0, "index")
+    with pytest.raises((InputError, TypeError), match="edge"):
+        cell_positions(torch.zeros(2), 4, "edge")
+
+
+@pytest.mark.parametrize("kind", ["corner", "centre", "index"])
+def test_positions_are_the_inverse_of_centres(kind):
+    for n in (1, 2, 7):
+        centres = cell_centres(n, kind, dtype=torch.float64)
+        torch.testing.assert_close(cell_positions(centres, n, kind), torch.arange(n, dtype=torch.float64))
+    beyond = cell_positions(2 * centres[-1:] - centres[-2:-1], 7, kind)
+    assert beyond.item() == pytest.approx(7)
 
 
 @pytest.mark.parametrize(("side", "stride", "n", "factor", "px", "mm"), TABLE)
