@@ -44,6 +44,21 @@ def test_axes_in_any_position_and_order():
     torch.testing.assert_close(covariance(prob, (1, -1, 0), [zs, ys, xs]), usual_spread[:, [2, 1, 0]][..., [2, 1, 0]])
 
 
+@pytest.mark.parametrize("memory", [(0, 1, 2, 3, 4), (0, 3, 4, 1, 2), (4, 2, 0, 1, 3)])
+def test_any_memory_layout(memory):
+    """Channels-last networks give volumes whose depth lies innermost in memory: same numbers, dense in memory again."""
+    logits, (zs, ys, xs) = heatmaps(3)
+    shuffled = logits.permute(memory).contiguous().permute([memory.index(i) for i in range(5)])
+    dims, coords = (-1, -3, -2), [xs, zs, ys]
+    usual, other = softmax_nd(logits, dims), softmax_nd(shuffled, dims)
+    torch.testing.assert_close(other, usual)
+    assert other.stride(1) == 3 * 5 * 2  # the cells of a joint lie together: what follows reads whole rows
+    for a, b in zip(marginals_1d(other, dims), marginals_1d(usual, dims)):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(soft_argmax(other, dims, coords), soft_argmax(usual, dims, coords))
+    torch.testing.assert_close(covariance(other, dims, coords), covariance(usual, dims, coords))
+
+
 def test_marginals():
     logits, _ = heatmaps(3)
     prob = softmax_nd(logits, (-1, -2, -3))

@@ -1,8 +1,10 @@
 """From heatmap logits to probabilities, expectations (soft-argmax), marginals and covariances.
 
 All of it is memory-bound, so the volume is touched as little as possible: once for the softmax, twice for the means of
-all axes, three times for the full covariance. The rest works on the small marginals. Everything is computed in float32
-(float64 stays float64), under autocast too: no operation here is one that autocast lowers.
+all axes, three times for the full covariance. The rest works on the small marginals. The volume's axes are taken in the
+order in which they lie in memory, whatever order they are named in: copies and sums then go along whole rows (ten times
+faster for 64^3 cells of a channels-last network on a CPU). Everything is computed in float32 (float64 stays float64),
+under autocast too: no operation here is one that autocast lowers.
 """
 
 from __future__ import annotations
@@ -21,8 +23,7 @@ def full_precision(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 def softmax_nd(logits: Float[Tensor, "*shape"], dims: Sequence[int]) -> Float[Tensor, "*shape"]:
     """Softmax over all cells of the axes `dims` together; float32 or float64, the maximum subtracted first."""
-    # In memory order, so that the one copy this may need reads and writes whole rows.
-    axes = tuple(sorted(d % logits.ndim for d in dims))
+    axes = tuple(dims[i] % logits.ndim for i in _memory_order(logits, dims))
     last = tuple(range(-len(axes), 0))
     moved = full_precision(logits).movedim(axes, last)
     prob = moved.flatten(-len(axes)).softmax(-1).view(moved.shape)
@@ -41,8 +42,15 @@ def marginals_1d(prob: Float[Tensor, " ..."], dims: Sequence[int]) -> list[Float
 
     The whole heatmap is read twice, however many axes it has.
     """
-    k = len(dims)
-    return _marginals_of_last(prob.movedim(tuple(dims), tuple(range(-1, -k - 1, -1))), k)
+    order = _memory_order(prob, dims)[::-1]
+    innermost_first = tuple(range(-1, -len(dims) - 1, -1))
+    found = _marginals_of_last(prob.movedim([dims[i] for i in order], innermost_first), len(dims))
+    return [found[order.index(i)] for i in range(len(dims))]
+
+
+def _memory_order(x: Float[Tensor, " ..."], dims: Sequence[int]) -> list[int]:
+    """Places in `dims`, the axis with the largest steps in memory first."""
+    return sorted(range(len(dims)), key=lambda i: -x.stride(dims[i]))
 
 
 def _marginals_of_last(prob: Float[Tensor, " ..."], k: int) -> list[Float[Tensor, " ..."]]:
@@ -76,14 +84,15 @@ def covariance(
 
     Computed around the mean from the marginals of each pair of axes, so a sharp heatmap keeps its small variance.
     """
-    k = len(dims)
-    prob = prob.movedim(tuple(dims), tuple(range(-k, 0)))
+    k, order = len(dims), _memory_order(prob, dims)
+    prob = prob.movedim([dims[i] for i in order], tuple(range(-k, 0)))
     axes = range(-k, 0)
     # Each pair marginal also yields the single ones: a chain of pairs covers every axis.
     pairs = {(i, j): marginal(prob, axes, (i - k, j - k)) for i in range(k) for j in range(i + 1, k)}
     singles = [pairs[i, i + 1].sum(-1) if i + 1 < k else pairs[i - 1, i].sum(-2) for i in range(k)] if pairs else [prob]
-    offsets = [_offsets(m, c.to(m)) for m, c in zip(singles, coords, strict=True)]
-    rows = [[_moment(i, j, pairs, singles, offsets) for j in range(k)] for i in range(k)]
+    offsets = [_offsets(m, coords[i].to(m)) for m, i in zip(singles, order, strict=True)]
+    places = [order.index(i) for i in range(k)]
+    rows = [[_moment(i, j, pairs, singles, offsets) for j in places] for i in places]
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
