@@ -65,6 +65,22 @@ def test_mask_is_one_sigma_and_ties_go_to_the_closest_joint():
     assert ordinal_targets(maps, torch.tensor([[4, 2, 0]])).label[0, 5, 5] == 2
 
 
+def test_any_leading_axes():
+    maps, z, valid = scene(5)
+    bins = depth_bins(z, CHANNELS, 1000.0)
+    logits = torch.randn(3, CHANNELS, *SIZE, generator=torch.manual_seed(0))
+
+    def everything(pick):
+        targets = ordinal_targets(pick(maps), pick(bins), pick(valid))
+        slab = depth_slab(pick(maps), pick(bins), CHANNELS, pick(valid))
+        return slab, *targets, ordinal_losses(pick(logits), targets)
+
+    plain = everything(lambda x: x)
+    for one, two, three in zip(plain, everything(lambda x: x[0]), everything(lambda x: x[None])):
+        torch.testing.assert_close(two, one[0])
+        torch.testing.assert_close(three[0], one)
+
+
 @pytest.mark.parametrize("garbage", [math.nan, 3.0])
 def test_joints_without_depth_leave_no_trace(garbage):
     maps, z, valid = scene(3)

@@ -69,6 +69,16 @@ def test_each_joint_is_in_its_map_only():
     assert (two[..., 4, 6] > 0.99).equal(child)
 
 
+@pytest.mark.parametrize("states", STATES)
+def test_any_leading_axes_and_no_parts(states):
+    joints, points = scene(1)
+    polarity = pose_polarity(joints, PARTS).value
+    plain = triplet_maps(points, PARTS, polarity, SIZE, 1.0, "corner", states=states)
+    assert triplet_maps(points[3], PARTS, polarity[3], SIZE, 1.0, "corner", states=states).equal(plain[3])
+    assert triplet_maps(points[None], PARTS, polarity[None], SIZE, 1.0, "corner", states=states)[0].equal(plain)
+    assert triplet_maps(points, [], polarity[:, :0], SIZE, 1.0, "corner", states=states).numel() == 0
+
+
 def test_both_joints_in_one_map_are_their_maximum():
     points = torch.tensor([[[0.4, 0.5], [0.5, 0.5]]])
     middle = triplet_maps(points, [(0, 1)], torch.zeros(1, 1, dtype=torch.long), SIZE, 1.0, "corner")[0, 0, 1]

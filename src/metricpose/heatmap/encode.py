@@ -94,7 +94,7 @@ def segment_maps(
     known = known_points(points, valid)
     ends = _positions(points, known, size, kind)
     first, second = joint_pairs(edges, points.device)
-    squared = _squared_distance(ends[..., first, :], ends[..., second, :], size)
+    squared = _squared_distances(ends[..., first, :], ends[..., second, :], size)
     if power != 2:
         off = squared > 0  # The root of 0 has no gradient.
         squared = torch.where(off, torch.where(off, squared, 1.0) ** (power / 2), 0.0)
@@ -132,16 +132,17 @@ def _bell(position: Float[Tensor, "*b j"], n: int, sigma: float) -> Float[Tensor
     return torch.exp(-0.5 * ((cells - position[..., None]) / sigma).square())
 
 
-def _squared_distance(
+def _squared_distances(
     start: Float[Tensor, "*b e 2"], end: Float[Tensor, "*b e 2"], size: tuple[int, int]
 ) -> Float[Tensor, "*b e h w"]:
     """Squared distance in cells from every cell to the segment."""
-    along = (end - start)[..., None, None]
+    along = end - start
+    inverse = 1 / along.square().sum(-1).clamp_min(_MIN_SQUARED_LENGTH)[..., None, None]
     x, y = (torch.arange(n, dtype=start.dtype, device=start.device) for n in (size[1], size[0]))
     dx, dy = x - start[..., 0, None, None], y[:, None] - start[..., 1, None, None]
-    squared_length = along.square().sum(-3).clamp_min(_MIN_SQUARED_LENGTH)
-    t = ((dx * along[..., 0, :, :] + dy * along[..., 1, :, :]) / squared_length).clamp(0, 1)
-    return (dx - t * along[..., 0, :, :]).square() + (dy - t * along[..., 1, :, :]).square()
+    ax, ay = along[..., 0, None, None], along[..., 1, None, None]
+    t = (dx * (ax * inverse) + dy * (ay * inverse)).clamp(0, 1)
+    return torch.addcmul(dx, t, ax, value=-1).square() + torch.addcmul(dy, t, ay, value=-1).square()
 
 
 def _check_sigma(sigma: float) -> None:

@@ -50,10 +50,14 @@ def depth_slab(
         channels: C.
         valid: joints of known depth; of the others nothing is shown. Default: all.
     """
-    if valid is not None:
-        maps = torch.where(valid[..., None, None], maps, 0.0)
-    slab = maps.new_zeros((*maps.shape[:-3], channels, *maps.shape[-2:]))
-    return slab.scatter_reduce(-3, joint_bins[..., None, None].expand_as(maps), maps, "amax")
+    shown = _shown(maps, valid).reshape(-1, *maps.shape[-3:])
+    joint_bins = joint_bins.reshape(-1, joint_bins.shape[-1])
+    slab = maps.new_zeros(shown.shape[0], channels, *shown.shape[-2:])
+    samples = torch.arange(len(shown), device=maps.device)
+    for j in range(shown.shape[1]):  # A tenth of the time of one scatter_reduce.
+        at = samples, joint_bins[:, j]
+        slab[at] = torch.maximum(slab[at], shown[:, j])
+    return slab.view(*maps.shape[:-3], channels, *maps.shape[-2:])
 
 
 def ordinal_targets(
@@ -66,13 +70,18 @@ def ordinal_targets(
     Arguments as `depth_slab`. The mask and both rules are ours: the paper does not say what a pixel off the joints or
     under several of them shall be.
     """
-    if valid is not None:
-        maps = torch.where(valid[..., None, None], maps, 0.0)
-    height = maps.amax(-3)
-    mask = height >= _ONE_SIGMA
-    behind_all = torch.iinfo(joint_bins.dtype).max
-    nearest = torch.where(maps == height[..., None, :, :], joint_bins[..., None, None], behind_all).amin(-3)
-    return OrdinalTargets(torch.where(mask, nearest, 0), mask)
+    maps = _shown(maps, valid)
+    mask = maps.amax(-3) >= _ONE_SIGMA
+    heights = maps.movedim(-3, -1)[mask]  # Few pixels show a joint: (pixels, j).
+    bins = joint_bins[..., None, None, :].expand(*mask.shape, -1)[mask]
+    nearest = heights == heights.amax(-1, keepdim=True)
+    label = joint_bins.new_zeros(mask.shape)
+    label[mask] = torch.where(nearest, bins, torch.iinfo(bins.dtype).max).amin(-1)
+    return OrdinalTargets(label, mask)
+
+
+def _shown(maps: Float[Tensor, "*b j h w"], valid: Bool[Tensor, "*b j"] | None) -> Float[Tensor, "*b j h w"]:
+    return maps if valid is None else torch.where(valid[..., None, None], maps, 0.0)
 
 
 def ordinal_losses(logits: Float[Tensor, "*b c h w"], targets: OrdinalTargets) -> Float[Tensor, "*b"]:
@@ -82,9 +91,9 @@ def ordinal_losses(logits: Float[Tensor, "*b c h w"], targets: OrdinalTargets) -
     of lying behind bin c and d the label: cascaded dimension-lifting, Eq. 4, with the sign and the index put right
     (as printed, P_d would be asked to be 1). Float32.
     """
-    channels = torch.arange(logits.shape[-3], device=logits.device)[:, None, None]
-    behind = channels < targets.label[..., None, :, :]
-    logits = full_precision(logits)
-    per_pixel = -logsigmoid(torch.where(behind, logits, -logits)).sum(-3)
-    total = torch.where(targets.mask, per_pixel, 0.0).sum((-2, -1))
-    return total / targets.mask.sum((-2, -1)).clamp_min(1)
+    mask = targets.mask
+    logits = full_precision(logits.movedim(-3, -1)[mask])  # Few pixels show a joint: (pixels, c).
+    behind = torch.arange(logits.shape[-1], device=logits.device) < targets.label[mask][:, None]
+    per_pixel = -logsigmoid(torch.where(behind, logits, -logits)).sum(-1)
+    total = torch.zeros(mask.shape, dtype=logits.dtype, device=logits.device).masked_scatter(mask, per_pixel)
+    return total.sum((-2, -1)) / mask.sum((-2, -1)).clamp_min(1)

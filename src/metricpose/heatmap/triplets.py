@@ -122,16 +122,22 @@ def triplet_maps(
     mask = both_ends(finite, parts) if mask is None else mask & both_ends(finite, parts)
     parent, child = joint_pairs(parts, points.device)
     maps = gaussian_maps(points, size, sigma, kind, valid=finite)
-    in_parent, in_child = (hot & mask[..., None] for hot in _places(polarity, states))
-    shown_parent = torch.where(in_parent[..., None, None], maps[..., parent, None, :, :], 0.0)
-    shown_child = torch.where(in_child[..., None, None], maps[..., child, None, :, :], 0.0)
-    return torch.maximum(shown_parent, shown_child)
-
-
-def _places(polarity: Int[Tensor, "*b k"], states: States) -> tuple[Bool[Tensor, "*b k s"], Bool[Tensor, "*b k s"]]:
-    """Which of a part's maps show the parent, which the child."""
     reach = 2 if states == 5 else 1
-    maps = torch.arange(-reach, reach + 1, device=polarity.device)
-    child = polarity[..., None] == maps
-    parent = -polarity[..., None] == maps if states == 2 else (maps == 0).expand_as(child)
-    return parent, child
+    toward = torch.where(mask, polarity, 0).clamp(-reach, reach)
+    places = (reach - toward if states == 2 else torch.full_like(toward, reach)), reach + toward
+    parents, children = (torch.where(mask[..., None, None], maps[..., j, :, :], 0.0) for j in (parent, child))
+    return _stack((parents, children), places, 2 * reach + 1)
+
+
+def _stack(
+    shown: tuple[Float[Tensor, "*b k h w"], Float[Tensor, "*b k h w"]],
+    places: tuple[Int[Tensor, "*b k"], Int[Tensor, "*b k"]],
+    maps: int,
+) -> Float[Tensor, "*b k {maps} h w"]:
+    """Parents and children put into the map of their place out of `maps` per part, combined by the maximum."""
+    first, second = (x.flatten(0, -3) for x in shown)
+    parts = torch.arange(len(first), device=first.device) * maps
+    first_at, second_at = (parts + place.flatten() for place in places)
+    stack = first.new_zeros(len(first) * maps, *first.shape[1:]).index_copy_(0, first_at, first)
+    stack.index_copy_(0, second_at, torch.maximum(stack[second_at], second))
+    return stack.view(*places[0].shape, maps, *first.shape[1:])
