@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from metricpose.synthetic.controls import CONTROL_INDEX, global_rotations, pivot_positions
-from metricpose.synthetic.procedural import FAMILIES, draw_family, procedural
+from metricpose.errors import InputError
+from metricpose.synthetic.procedural import FAMILIES, draw_family, family_shares, procedural
 
 H36M = (
     "directions", "discussion", "eating", "greeting", "phoning", "photo", "posing", "purchases", "sitting",
@@ -49,6 +50,24 @@ def test_families_are_drawn_by_their_share() -> None:
     whole = sum(weight for weight, _ in FAMILIES.values())
     assert share == pytest.approx(FAMILIES["sitting"][0] / whole, abs=0.025)
     assert len(set(kinds)) == len(FAMILIES)
+
+
+def test_shares_of_families_can_be_changed() -> None:
+    rng = np.random.default_rng(4)
+    only = family_shares(dict.fromkeys(FAMILIES, 0.0) | {"lie": 0.3, "jump": 0.1})
+    kinds = [draw_family(rng, only) for _ in range(2000)]
+    assert set(kinds) == {"lie", "jump"}
+    assert kinds.count("lie") / len(kinds) == pytest.approx(0.75, abs=0.04)
+    assert procedural(rng, cumulative=only).kind in ("lie", "jump")
+
+
+def test_wrong_shares_of_families_are_named() -> None:
+    with pytest.raises(InputError, match="'flying' is unknown"):
+        family_shares({"flying": 1.0})
+    with pytest.raises(InputError, match="not all 0"):
+        family_shares(dict.fromkeys(FAMILIES, 0.0))
+    with pytest.raises(InputError, match=">= 0"):
+        family_shares({"lie": -1.0})
 
 
 def test_someone_on_the_telephone_has_a_hand_at_the_ear() -> None:

@@ -15,6 +15,7 @@ from metricpose.synthetic.body import Body, read_archive
 from metricpose.synthetic.person import Cast
 from metricpose.synthetic.pictures import load_pictures
 from metricpose.synthetic.poses import PoseLibrary
+from metricpose.synthetic.procedural import family_shares
 from metricpose.synthetic.scene import Stage, try_scene
 from metricpose.synthetic.wardrobe import load_wardrobe
 from metricpose.types import Record
@@ -35,6 +36,7 @@ class SyntheticConfig(BaseModel):
         photo, room, outdoors: shares of backgrounds, the rest abstract. Where no photograph fits, a room stands in.
         studio: share of the rooms that are motion-capture studios, with their cameras and clothes.
         recorded: share of recorded poses. garments: share of people in garment meshes, where the assets have them.
+        pose_shares: shares of procedural pose families (`procedural.FAMILIES`) to change, such as {"lie": 0.1}.
         second_person, held_object, clutter: chances per image (clutter: mean number of pieces). occluder: something
             between camera and person.
     """
@@ -52,6 +54,7 @@ class SyntheticConfig(BaseModel):
     studio: float = Field(default=0.35, ge=0, le=1)
     recorded: float = Field(default=0.45, ge=0, le=1)
     garments: float = Field(default=0.78, ge=0, le=1)
+    pose_shares: dict[str, float] = Field(default_factory=dict)
     second_person: float = Field(default=0.17, ge=0, le=1)
     held_object: float = Field(default=0.22, ge=0, le=1)
     clutter: float = Field(default=0.9, ge=0, le=5)
@@ -104,7 +107,8 @@ class Generator:
         poses = None
         if assets is not None and (assets / "poses.npz").exists():
             poses = PoseLibrary.load(assets / "poses.npz", "train" if split == "train" else "test")
-        cast = Cast(body, load_wardrobe(body, file, split), poses, split, config.recorded, config.garments)
+        wardrobe, families = load_wardrobe(body, file, split), family_shares(config.pose_shares)
+        cast = Cast(body, wardrobe, poses, split, config.recorded, config.garments, families)
         self._stage = Stage(cast, load_pictures(assets, split), **_stage_options(config))
 
     def scene(self, index: int) -> SyntheticSample:

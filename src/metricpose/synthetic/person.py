@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int32
+from jaxtyping import Float, Float32, Float64, Int32
 
 from metricpose.synthetic.body import Body, Shape, SkinnedMesh, skin
 from metricpose.synthetic.joints import joint_positions
@@ -15,6 +15,7 @@ from metricpose.synthetic.outfit import Outfit, Worn, sample_outfit
 from metricpose.synthetic.painted import HEM, LEG_END, SHOE_TOP, inflate, thicken
 from metricpose.synthetic.phenotype import Phenotype
 from metricpose.synthetic.poses import PoseLibrary, PoseSample, procedural, self_penetration
+from metricpose.synthetic.procedural import family_shares
 from metricpose.synthetic.raster import bounds, vertex_normals
 from metricpose.synthetic.rig import Posed, pose_bones
 from metricpose.synthetic.rotations import rot_z
@@ -47,7 +48,8 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Cast:
-    """Where people come from. recorded_share: chance of a recorded pose; garment_share: chance of garment meshes."""
+    """Where people come from. recorded_share: chance of a recorded pose; garment_share: chance of garment meshes;
+    families: cumulative shares of the procedural poses (`procedural.family_shares`)."""
 
     body: Body
     wardrobe: Wardrobe
@@ -55,6 +57,7 @@ class Cast:
     split: str
     recorded_share: float
     garment_share: float
+    families: Float64[np.ndarray, " n"] = field(default_factory=lambda: family_shares({}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ def _pose(rng: np.random.Generator, cast: Cast, shape: Shape, scale: float) -> t
         if cast.poses is not None and rng.random() < cast.recorded_share:
             pose = cast.poses.sample(rng)
         else:
-            pose = procedural(rng)
+            pose = procedural(rng, cumulative=cast.families)
         turned = pose.rotations.copy()
         turned[0] = rot_z(rng.uniform(-np.pi, np.pi)) @ turned[0]
         if pose.kind in RESTING:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from jaxtyping import Float64
 
+from metricpose.errors import InputError
 from metricpose.synthetic import gestures as g
 from metricpose.synthetic import stances
 from metricpose.synthetic.controls import PoseSample
@@ -281,20 +283,39 @@ FAMILIES: dict[str, tuple[float, Callable[[Figure], bool]]] = {
 """Name -> (relative share, recipe). A recipe poses the figure and returns whether it sits on a seat."""
 
 _NAMES = tuple(FAMILIES)
-_CUMULATIVE = np.cumsum([share for share, _ in FAMILIES.values()])
 
 
-def draw_family(rng: np.random.Generator) -> str:
+def family_shares(changes: Mapping[str, float]) -> Float64[np.ndarray, " n"]:
+    """Cumulative shares of `FAMILIES`, in its order, with those named in `changes` replaced.
+
+    Raises:
+        InputError: a name that is no family, a negative share, or nothing left.
+    """
+    unknown = sorted(changes.keys() - FAMILIES.keys())
+    if unknown:
+        raise InputError(f"pose family '{unknown[0]}' is unknown; choose from {', '.join(_NAMES)}")
+    shares = np.array([changes.get(name, share) for name, (share, _) in FAMILIES.items()])
+    if (shares < 0).any() or shares.sum() <= 0:
+        raise InputError(f"shares of pose families must be >= 0 and not all 0, got {dict(changes)}")
+    return np.cumsum(shares)
+
+
+_CUMULATIVE = family_shares({})
+
+
+def draw_family(rng: np.random.Generator, cumulative: Float64[np.ndarray, " n"] = _CUMULATIVE) -> str:
     """Name of a family, by share."""
-    return _NAMES[min(int(np.searchsorted(_CUMULATIVE, rng.random() * _CUMULATIVE[-1])), len(_NAMES) - 1)]
+    return _NAMES[min(int(np.searchsorted(cumulative, rng.random() * cumulative[-1])), len(_NAMES) - 1)]
 
 
-def procedural(rng: np.random.Generator, family: str | None = None) -> PoseSample:
-    """Draw a pose, of a given `family` (a key of `FAMILIES`) or of any.
+def procedural(
+    rng: np.random.Generator, family: str | None = None, cumulative: Float64[np.ndarray, " n"] = _CUMULATIVE
+) -> PoseSample:
+    """Draw a pose, of a given `family` (a key of `FAMILIES`) or of any, by the shares of `family_shares`.
 
     Arms may run through the body: check with `self_penetration` on the actual body and draw again.
     """
-    name = family or draw_family(rng)
+    name = family or draw_family(rng, cumulative)
     figure = Figure(rng)
     seated = FAMILIES[name][1](figure)
     return figure.sample(name, seated)
