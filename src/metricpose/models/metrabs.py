@@ -142,12 +142,18 @@ class MetrabsConfig(VolumeConfig):
 
 
 class MetrabsOutput(NamedTuple):
-    """Logits of both heads and their expectations, which loss and decode share."""
+    """Logits of both heads and their expectations, which loss and decode share.
+
+    `points_px` and `points_mm` are the expectations of everything the heads give: the joints again, unless the network
+    has more points than joints (`models.metrabs_points`).
+    """
 
     logits_2d: Float[Tensor, "b j h w"]
     logits_3d: Float[Tensor, "b j d h w"]
     px: Float[Tensor, "b j 2"]
     volume_mm: Float[Tensor, "b j 3"]
+    points_px: Float[Tensor, "b p 2"] | None = None
+    points_mm: Float[Tensor, "b p 3"] | None = None
 
 
 class Metrabs(VolumeModel):
@@ -163,7 +169,7 @@ class Metrabs(VolumeModel):
         joints = len(self.skeleton)
         logits_2d, logits_3d = logits[:, :joints], split_volumes(logits[:, joints:], self.config.depth_bins)
         px, volume_mm = self.pixels(plane_means(logits_2d)), self.metric(volume_means(logits_3d))
-        return MetrabsOutput(logits_2d, logits_3d, px, volume_mm)
+        return MetrabsOutput(logits_2d, logits_3d, px, volume_mm, px, volume_mm)
 
     def decode(self, output: MetrabsOutput, K: Float[Tensor, "b 3 3"]) -> Pose:
         """Absolute poses in the crop cameras; `flags` are `geometry.absolute.Fallback` values."""

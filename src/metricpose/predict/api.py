@@ -36,7 +36,7 @@ class Options:
     """How to predict; the defaults suit an ordinary photograph.
 
     Attributes:
-        skeleton: catalogue name of the joints wanted, or None for the network's own.
+        skeleton: catalogue name of the joints wanted, or None for the model's default.
         tta: number of views averaged; 1 is the plain crop alone.
         batch_size: crops in one network pass.
         up: direction that points up, in the world frame of the camera; crops are made upright with it.
@@ -73,6 +73,12 @@ class PoseModel:
         """Joints the network predicts."""
         return self.network.skeleton
 
+    @property
+    def default_skeleton(self) -> Skeleton:
+        """Joints of a result if none are asked for: what the model's file says, else all it predicts."""
+        name = self.metadata.get("facts", {}).get("default_skeleton")
+        return catalog.get(name) if name else self.skeleton
+
     def predict(
         self,
         image: Any,
@@ -96,7 +102,7 @@ class PoseModel:
             fov_deg: field of view along the longer side in degrees, or 'auto' to estimate it from the people.
             boxes: (N, 4) left, top, width, height, or {"xyxy": ...}; everyone gets a pose, in this order.
             detector: finds the boxes instead. With neither, the model looks for one person by itself.
-            skeleton: catalogue name of the joints wanted; None for the network's own.
+            skeleton: catalogue name of the joints wanted; None for `default_skeleton`.
             tta: views averaged per person; 1 is the plain crop, 5 the usual choice for quality.
             batch_size: crops in one network pass.
             up: direction that points up, in the world frame of the camera.
@@ -106,9 +112,9 @@ class PoseModel:
             InputError: an image, camera, box or option that cannot be used; the message says how to mend it.
         """
         options = Options(skeleton, tta, batch_size, up, rules or Rules())
-        target = catalog.get(skeleton) if skeleton else self.skeleton
+        target = catalog.get(skeleton) if skeleton else self.default_skeleton
         catalog.conversion(self.skeleton, target)  # refuse before the work, not after it
-        views = schedule(tta)
+        views = self._views(tta)
         photo = as_photo(image)
         auto = _is_auto(fov_deg, camera)
         choice = choose_camera(photo, camera, None if isinstance(fov_deg, str) else fov_deg)
@@ -125,6 +131,14 @@ class PoseModel:
             notes = [*notes, *filter(None, [disagreement(check, choice.camera)])]
         info = self._info(photo, choice, source, options, check, notes)
         return to_people(result, self.skeleton, target, found, choice.camera, self._scale(result, choice), info)
+
+    def _views(self, tta: int) -> list[View]:
+        views = schedule(tta)
+        if self.skeleton.definition == catalog.UNNAMED and any(view.flip for view in views):
+            raise InputError(
+                "mirrored views need to know left from right, and this model's points have no names: tta=1"
+            )
+        return views
 
     def _boxes(
         self, photo: Photo, camera: Camera, boxes: Any, detector: Detector | None, options: Options

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from metricpose.errors import InputError
 from metricpose.skeleton import definitions
 from metricpose.skeleton.core import Conversion, Skeleton, subset_conversion, weighted_conversion
@@ -295,12 +297,24 @@ SKELETONS: dict[str, Skeleton] = {
 }
 
 
+UNNAMED = "unnamed"
+"""Definition of points of which only the number is known: they convert to nothing, and no one knows left from right."""
+
+
+def unnamed(count: int) -> Skeleton:
+    """The skeleton ``points_COUNT``: points without names, all hung on the first."""
+    names = tuple(f"point_{i}" for i in range(count))
+    return Skeleton(f"points_{count}", names, (-1,) + (0,) * (count - 1), "a network that came without names", UNNAMED)
+
+
 def get(name: str) -> Skeleton:
-    """The skeleton of this name.
+    """The skeleton of this name; ``points_N`` is N points without names.
 
     Raises:
         InputError: no such skeleton; the message lists those there are.
     """
+    if found := re.fullmatch(r"points_([1-9]\d{0,3})", name):
+        return unnamed(int(found.group(1)))
     if name not in SKELETONS:
         raise InputError(f"unknown skeleton '{name}'; known: {', '.join(SKELETONS)}")
     return SKELETONS[name]
