@@ -100,10 +100,7 @@ class VolumeModel(nn.Module):
         super().__init__()
         self.skeleton = catalog.get(config.skeleton)
         joints = len(self.skeleton)
-        if isinstance(config.calibration, tuple) and len(config.calibration) != joints:
-            raise InputError(
-                f"calibration holds {len(config.calibration)} factors; skeleton {config.skeleton} has {joints} joints"
-            )
+        check_calibration(config.calibration, self.skeleton)
         self.backbone = build_backbone(
             config.backbone,
             stride=config.stride,
@@ -147,15 +144,11 @@ class VolumeModel(nn.Module):
         self, logits: Float[Tensor, "b j d h w"], scale: tuple[float, float, float]
     ) -> Float[Tensor, "b j 3 3"]:
         """Covariance of each joint's x, y, z in its volume; `scale` is the unit wanted per unit of the corner grid."""
-        factors = torch.tensor(scale, device=logits.device)
-        axes = _corner_axes(logits, 3)
-        return covariance(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), axes) * (factors[:, None] * factors)
+        return volume_covariance(logits, scale)
 
     def calibrated(self, covariance_mm2: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b j 3 3"]:
         """Covariances with the floor added and the calibration applied."""
-        floor = COVARIANCE_FLOOR_MM2 * torch.eye(3, device=covariance_mm2.device)
-        factor = torch.as_tensor(self._volume.calibration, dtype=covariance_mm2.dtype, device=covariance_mm2.device)
-        return (covariance_mm2 + floor) * factor[..., None, None]
+        return calibrated(covariance_mm2, self._volume.calibration)
 
     def metric_covariance(self, logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
         """Calibrated covariance of each joint in the metric volume, mm^2, axes x, y, z of the crop camera."""
@@ -176,6 +169,32 @@ def ordinal_term(z_mm: Float[Tensor, "b j"], batch: Batch, *, weight: float, sca
     return (
         weight / 1000 * masked_mean(ordinal_ranking_losses(z_mm, batch.order, batch.order_w, scale_mm), batch.order_w)
     )
+
+
+def check_calibration(calibration: float | tuple[float, ...], skeleton: Skeleton) -> None:
+    """Raise InputError unless there is one factor, or one for each joint."""
+    if isinstance(calibration, tuple) and len(calibration) != len(skeleton):
+        raise InputError(
+            f"calibration holds {len(calibration)} factors; skeleton {skeleton.name} has {len(skeleton)} joints"
+        )
+
+
+def calibrated(
+    covariance_mm2: Float[Tensor, "b j 3 3"], calibration: float | tuple[float, ...]
+) -> Float[Tensor, "b j 3 3"]:
+    """Covariances with the floor added, times one factor or one each joint's."""
+    floor = COVARIANCE_FLOOR_MM2 * torch.eye(3, device=covariance_mm2.device)
+    factor = torch.as_tensor(calibration, dtype=covariance_mm2.dtype, device=covariance_mm2.device)
+    return (covariance_mm2 + floor) * factor[..., None, None]
+
+
+def volume_covariance(
+    logits: Float[Tensor, "b j d h w"], scale: tuple[float, float, float]
+) -> Float[Tensor, "b j 3 3"]:
+    """Covariance of x, y, z in each joint's volume; `scale` is the unit wanted per unit of the corner grid."""
+    factors = torch.tensor(scale, device=logits.device)
+    axes = _corner_axes(logits, 3)
+    return covariance(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), axes) * (factors[:, None] * factors)
 
 
 def split_volumes(channels: Float[Tensor, "b dj h w"], depth_bins: int) -> Float[Tensor, "b j d h w"]:
