@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,7 @@ _MIN_DEPTH_MM = 1.0  # Nearer points, and those behind the camera, count as that
 _TINY = 1e-20
 
 
+@runtime_checkable
 class DepthCodec(Protocol):
     """Camera-frame points <-> normalised coordinates; bound to the crop cameras of one batch."""
 
