@@ -22,12 +22,14 @@ trained with 0.5 and 0.5. The ResNet stem has torchvision's names.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metricpose.errors import InputError
+from metricpose.errors import CheckpointError, InputError
 from metricpose.models.resnet import NETWORKS, ResNet
 from metricpose.models.strides import pad
 
@@ -147,13 +149,32 @@ class ResNetStem(ResNet):
         return {STRIDE: self.layer2(self.layer1(x))}  # type: ignore[operator]
 
 
-def build_stem(name: str) -> InceptionStem | ResNetStem:
-    """The stem of this name, randomly initialised.
+def build_stem(name: str, weights: Mapping[str, Tensor] | None = None) -> InceptionStem | ResNetStem:
+    """The stem of this name.
+
+    Args:
+        name: one of `STEMS`.
+        weights: its own state dict, or a whole network's with the names of the PyTorch port or of torchvision, of which
+            the later layers are left out; None for random ones.
 
     Raises:
-        InputError: it is none of `STEMS`.
+        InputError: the name is unknown.
+        CheckpointError: the weights lack a layer, or one has another shape.
     """
     if name not in STEMS:
         raise InputError(f"stem '{name}' is unknown; choose one of {', '.join(STEMS)}")
     resnet = name.removesuffix("_stem")
-    return ResNetStem(resnet) if resnet in NETWORKS else InceptionStem()
+    stem = ResNetStem(resnet) if resnet in NETWORKS else InceptionStem()
+    if weights is not None:
+        _load(stem, name, weights)
+    return stem
+
+
+def _load(stem: InceptionStem | ResNetStem, name: str, weights: Mapping[str, Tensor]) -> None:
+    expected = stem.state_dict()
+    found = {key.removeprefix("features."): value for key, value in weights.items()}
+    counters = {key: value for key, value in expected.items() if key.endswith("num_batches_tracked")}
+    try:
+        stem.load_state_dict({**counters, **{key: found[key] for key in expected if key in found}}, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"these weights do not fit the backbone '{name}': {error}") from error
