@@ -8,7 +8,15 @@ from typing import Any
 PUBLISHED: dict[str, dict[str, Any]] = {
     "metro": {"backbone": "resnet50"},
     "metrabs": {"backbone": "resnet50"},
+    "metrabs_points": {"backbone": "efficientnetv2_l", "side": 384},
     "twofive": {"backbone": "resnet50"},
+    "margipose": {
+        "skeleton": "mpi_inf_3dhp_17",
+        "backbone": "inceptionv4_stem",
+        "stride": 8,
+        "stages": 4,
+        "widths": (128, 192),
+    },
 }
 """What the papers used where it differs from our defaults."""
 
@@ -16,6 +24,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 CITED = {
     "metro": "Sarandi et al., FG 2020",
     "metrabs": "Sarandi et al., T-BIOM 2021",
+    "metrabs_points": "Sarandi et al., WACV 2023",
     "twofive": "as in Sarandi et al. 2020",
     "margipose": "Nibali et al., WACV 2019",
     "hemlets": "Zhou et al., ICCV 2019",
@@ -70,7 +79,7 @@ def size(name: str, config: dict[str, Any]) -> tuple[int, float]:
 def _facts(name: str, config: dict[str, Any]) -> tuple[str, str, str, str]:
     parameters, gmac = size(name, config)
     side = str(config.get("side", ""))
-    return str(config.get("backbone", "")), side, f"{parameters / 1e6:.2f} M", f"{gmac:.2f}"
+    return str(config.get("backbone", "")), side, f"{parameters:,}", f"{gmac:.2f}"
 
 
 def _bundled_table() -> Any:

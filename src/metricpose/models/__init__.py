@@ -6,14 +6,18 @@ from pydantic import BaseModel
 from torch import nn
 
 from metricpose.errors import InputError
+from metricpose.models.margipose import Margipose, MargiposeConfig
 from metricpose.models.metrabs import Metrabs, MetrabsConfig
+from metricpose.models.metrabs_points import MetrabsPoints, MetrabsPointsConfig
 from metricpose.models.metro import Metro, MetroConfig
 from metricpose.models.twofive import Twofive, TwofiveConfig
 
 MODELS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
     "metro": (MetroConfig, Metro),
     "metrabs": (MetrabsConfig, Metrabs),
+    "metrabs_points": (MetrabsPointsConfig, MetrabsPoints),
     "twofive": (TwofiveConfig, Twofive),
+    "margipose": (MargiposeConfig, Margipose),
 }
 
 
