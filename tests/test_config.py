@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from metricpose.config import apply_override, expand, load_recipe
+from metricpose.config import Recipe, apply_override, expand, load_recipe
 from metricpose.errors import InputError
 from metricpose.models.metrabs import MetrabsConfig
 
@@ -59,6 +59,22 @@ def test_unknown_settings_are_named_with_place_and_neighbour(recipe):
     assert "did you mean 'share'" in problem(recipe(), "data.train.0.shar=1")
     assert "did you mean 'generator'" in problem(recipe(), "data.train.1.generatr=1")
     assert "did you mean 'depth_bins'" in problem(recipe(), "model.config.depth_bin=9")
+
+
+def test_sources_say_which_labels_they_keep(recipe):
+    loaded = load_recipe(
+        recipe(),
+        ["data.train.0.supervision=ordinal", "data.train.0.ordinal={pairs: parts, noise: 0.1}",
+         "data.train.1={kind: labels, path: mine, supervision: 2d}"],
+    )  # fmt: skip
+    first, second = loaded.data.train
+    assert (first.supervision, first.ordinal.pairs, first.ordinal.noise) == ("ordinal", "parts", 0.1)
+    assert (second.kind, second.path, second.supervision) == ("labels", "mine", "2d")
+    assert load_recipe(recipe()).data.train[0].supervision == "full"
+    again = yaml.safe_load(yaml.safe_dump(loaded.model_dump(mode="json")))
+    assert Recipe.model_validate(again) == loaded
+    assert "need supervision: ordinal" in problem(recipe(), "data.train.0.ordinal={noise: 0.1}")
+    assert "did you mean 'threshold_mm'" in problem(recipe(), "data.train.0.ordinal.threshold=1")
 
 
 def test_refused_values_say_what_came(recipe):

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from metricpose.augment.appearance import AppearanceConfig
 from metricpose.augment.compositing import CompositingConfig
 from metricpose.augment.geometric import GeometricConfig
+from metricpose.data.weaken import OrdinalConfig, Supervision
 from metricpose.errors import InputError
 from metricpose.models import MODELS
 from metricpose.synthetic.generator import SyntheticConfig
@@ -24,27 +25,51 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ShardSource(_Settings):
+class _Source(_Settings):
+    """What every source of records has.
+
+    Attributes:
+        share: of every batch, relative to the other sources'.
+        start, length: which of its records; all from `start` on if no length is given.
+        supervision: labels that are kept: all (`full`), pixels (`2d`), or pixels and ordinal depth labels (`ordinal`).
+        ordinal: how ordinal labels are made for records that bring none (`data.weaken`).
+    """
+
+    share: float = Field(default=1.0, ge=0)
+    start: int = Field(default=0, ge=0)
+    length: int | None = Field(default=None, gt=0)
+    supervision: Supervision = "full"
+    ordinal: OrdinalConfig = OrdinalConfig()
+
+    @model_validator(mode="after")
+    def _ordinal_is_used(self) -> _Source:
+        if self.ordinal != OrdinalConfig() and self.supervision != "ordinal":
+            raise ValueError("settings in `ordinal` need supervision: ordinal")
+        return self
+
+
+class ShardSource(_Source):
     """Records from a folder of shards (`data.shards`); ``${VARIABLE}`` in the path is replaced."""
 
     kind: Literal["shards"] = "shards"
     path: str
-    share: float = Field(default=1.0, ge=0)
-    start: int = Field(default=0, ge=0)
-    length: int | None = Field(default=None, gt=0)
 
 
-class SyntheticSource(_Settings):
+class SyntheticSource(_Source):
     """People rendered during training; `generator` are the settings of `synthetic`."""
 
     kind: Literal["synthetic"] = "synthetic"
     generator: SyntheticConfig = SyntheticConfig()
-    share: float = Field(default=1.0, ge=0)
-    start: int = Field(default=0, ge=0)
-    length: int | None = Field(default=None, gt=0)
 
 
-SourceConfig = Annotated[ShardSource | SyntheticSource, Field(discriminator="kind")]
+class LabelSource(_Source):
+    """Your own photographs: a labels file or its folder (`data.labels`), weak labels allowed."""
+
+    kind: Literal["labels"] = "labels"
+    path: str
+
+
+SourceConfig = Annotated[ShardSource | SyntheticSource | LabelSource, Field(discriminator="kind")]
 
 
 class DataConfig(_Settings):

@@ -138,8 +138,9 @@ class Batch:
         return self._each(lambda value: value[samples])
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{name: None if value is None else change(value) for name, value in values.items()})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed: dict[str, Any] = {name: None if v is None else change(v) for name, v in values.items()}
+        return Batch(**changed)
 
     @staticmethod
     def stack(samples: list[Sample]) -> Batch:

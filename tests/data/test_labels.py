@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from metricpose.data.labels import LabelFile, read_labels
+from metricpose.data.pipeline import make_sample
 from metricpose.errors import DataError
 from metricpose.geometry.camera import Camera
 from metricpose.skeleton import catalog
+from metricpose.skeleton.core import joint_pairs
 from metricpose.types import UNKNOWN
 
 WIDTH, HEIGHT = 80, 57
@@ -100,6 +102,74 @@ def test_joint_lists_in_other_spellings_are_recognised(write: Callable[..., Path
     assert len(read_labels(write(item(), skeletons={"h36m_17": names.split()}))) == 1
 
 
+def test_ordinal_labels_are_read_by_joint_names(write: Callable[..., Path]) -> None:
+    rows: list[Any] = [
+        ["pelvis", "l_wrist", 1],
+        ["l_wrist", "r_knee", 1, 0.25],
+        ["nose", "thorax", 0],
+        ["spine", "nose", -1],
+    ]
+    record = read_labels(write(item(order=rows)))[0]
+    assert record.order is not None
+    assert record.order_w is not None
+    joints = catalog.H36M_17.index
+    given = {}
+    for place in np.flatnonzero(record.order_w):
+        a, b = joint_pairs(17)[place]
+        given[int(a), int(b)] = (record.order[place], record.order_w[place])
+    assert given == {
+        (joints("pelvis"), joints("l_wrist")): (1, 1),
+        (joints("r_knee"), joints("l_wrist")): (-1, 0.25),
+        (joints("thorax"), joints("nose")): (0, 1),
+        (joints("spine"), joints("nose")): (-1, 1),
+    }
+    assert "order" not in record.info
+    assert read_labels(write(item()))[0].order is None
+    assert (read_labels(write(item(order=[])))[0].order_w == 0).all()
+
+
+def weak(**changes: Any) -> dict[str, Any]:
+    pixels: list[Any] = np.random.default_rng(0).uniform(0, 50, (17, 2)).round(1).tolist()
+    pixels[4] = None
+    return item(**{"joints_mm": ..., "K": ..., "distortion": ..., "joints_px": pixels, **changes})
+
+
+def test_weak_items_need_neither_depth_nor_camera(write: Callable[..., Path]) -> None:
+    folder = write(weak(order=[["pelvis", "nose", 1]]), item(id="full"))
+    record = LabelFile(folder, needs_3d=False)[0]
+    assert np.isnan(record.joints_mm).all()
+    assert np.flatnonzero(np.isnan(record.joints_px).any(1)).tolist() == [4]
+    assert record.camera.K[0, 0] == pytest.approx(WIDTH / 2 / np.tan(np.radians(55 / 2)))
+    assert (record.order_w > 0).sum() == 1  # type: ignore[operator]
+    sample = make_sample(record, 32, catalog.METRICPOSE_25)
+    assert sample.z_w.sum() == sample.abs_w == 0
+    assert sample.uv_w.sum() == 16
+    assert sample.order_w.sum() == 1  # type: ignore[union-attr]
+    np.testing.assert_array_equal(LabelFile(folder, needs_3d=False)[1].joints_mm, item()["joints_mm"])
+    given = LabelFile(write(weak(K=K, distortion=LENS)), needs_3d=False)[0].camera
+    np.testing.assert_array_equal(given.K, K)
+    np.testing.assert_array_equal(given.distortion, LENS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"joints_px": ...}, "missing joints_px; an item needs file, skeleton, joints_px, box_xywh"),
+        ({"joints_px": [None] * 17}, "no joint of joints_px is measured"),
+        ({"distortion": LENS}, "distortion without K"),
+        ({"box_xywh": [5, 6, -1, 45]}, "expected left, top and positive width, height"),
+    ],
+)
+def test_faulty_weak_items_are_refused(write: Callable[..., Path], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        LabelFile(write(weak(**changes)), needs_3d=False)
+
+
+def test_evaluation_refuses_weak_items(write: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="missing K, joints_mm"):
+        read_labels(write(weak()))
+
+
 def test_an_index_outside_is_an_index_error(write: Callable[..., Path]) -> None:
     with pytest.raises(IndexError, match="item 1 of 1"):
         read_labels(write(item()))[1]
@@ -128,6 +198,14 @@ SWAPPED = [j.replace("l_", "x_").replace("r_", "l_").replace("x_", "r_") for j i
         ({"box_xywh": [5, 6, 0, 45]}, "expected left, top and positive width, height"),
         ({"visibility": [3] * 17}, "visibility is .* expected 17 values out of"),
         ({"visibility": [2]}, "expected 17 values"),
+        ({"order": [["pelvis", "tail", 1]]}, "order holds .*tail.*: skeleton h36m_17 has no joint 'tail'"),
+        ({"order": [["pelvis", "pelvis", 1]]}, "joints 0 and 0 are no pair"),
+        ({"order": [["pelvis", "nose", 2]]}, "1 if the second is closer, -1 if farther"),
+        ({"order": [["pelvis", "nose", 1, 0]]}, "a weight above 0"),
+        ({"order": [["pelvis", "nose", 1, "x"]]}, "a weight above 0"),
+        ({"order": [[0, 3, 1]]}, r"order holds \[0, 3, 1\]"),
+        ({"order": {"pelvis": "nose"}}, "order holds {'pelvis': 'nose'}"),
+        ({"order": [["pelvis", "nose", 1], ["nose", "pelvis", 1]]}, "labels nose and pelvis twice"),
     ],
 )
 def test_faulty_items_are_refused_at_once(write: Callable[..., Path], changes: dict[str, Any], message: str) -> None:

@@ -7,6 +7,7 @@ import torch
 from metricpose.data.loading import SampleMaker, fixed_batches, train_batches, unpack, with_cutouts
 from metricpose.data.mixing import Phase, Stream
 from metricpose.data.pipeline import Augmentation
+from metricpose.data.weaken import weaken
 from metricpose.skeleton import catalog
 from metricpose.types import Batch
 from people import People
@@ -58,6 +59,27 @@ def test_unpacked_batches_equal_stacked_samples():
     for name in ("images", "K", "joints_mm", "joints_px", "z_w", "uv_w", "abs_w"):
         assert torch.equal(getattr(got, name), getattr(wanted, name))
     assert got.images.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:This DataLoader will create")  # fork; few cores
+def test_batches_of_mixed_supervision():
+    """Six full, six ordinal and six 2D-only people: weights alone tell them apart, on any number of workers."""
+    sources = [weaken(People(6), kind) for kind in ("full", "ordinal", "2d")]
+    mixed = SampleMaker(sources, 32, NET, Augmentation())
+    stream = Stream(3, (2, 2, 1), [[Phase(0, 6)]] * 3)
+    alone, shared = (list(train_batches(mixed, stream, 0, 3, workers=w)) for w in (0, 2))
+    assert all(same(a, b) for a, b in zip(alone, shared, strict=True))
+    batch = unpack(alone[0])
+    assert (batch.z_w > 0).any(1).tolist() == [True, True, False, False, False]
+    assert (batch.order_w > 0).any(1).tolist() == [False, False, True, True, False]
+    assert (batch.uv_w > 0).any(1).all()
+    assert (batch.order[[0, 1, 4]] == 0).all()
+    whole = Batch.stack([mixed.sample(d) for d in stream.batch(0)])
+    assert torch.equal(batch.order, whole.order)
+    assert torch.equal(batch.order_w, whole.order_w)
+    part = mixed[stream.batch(0, rank=0, world=5)]
+    assert "order" not in part
+    assert unpack(part).order is None
 
 
 def test_a_worker_refreshes_a_source_that_has_grown_since_it_was_started():

@@ -10,8 +10,10 @@ from metricpose.augment.compositing import Bank, CompositingConfig
 from metricpose.augment.geometric import GeometricConfig, View
 from metricpose.data.pipeline import Augmentation, cut_crop, make_sample
 from metricpose.skeleton import catalog
+from metricpose.skeleton.core import joint_pairs, pair_index
 from metricpose.types import HIDDEN, OUTSIDE, UNKNOWN, VISIBLE
 from people import person
+from reference.ordinal import order_of
 
 NET = catalog.get("metricpose_25")
 PLAIN = Augmentation(appearance=AppearanceConfig.none(), compositing=CompositingConfig.none())
@@ -173,3 +175,30 @@ def test_prediction_cuts_the_same_crop_as_evaluation():
     sample = make_sample(record, 64, NET)
     assert (image == sample.image).all()
     assert (camera.K == sample.K).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ordinal_labels_follow_flips_and_the_network_skeleton(seed):
+    """Of a 17-joint record: the pairs both skeletons have, swapped where the view is mirrored, no others."""
+    record = person(seed, skeleton="h36m_17")
+    truth = order_of(record.joints_mm[:, 2], 100.0)
+    weights = np.random.default_rng(seed).uniform(0.1, 1, len(truth))
+    weights[::7], truth[::7] = 0, np.nan
+    record = replace(record, order=truth, order_w=weights)
+    straight = Augmentation(
+        GeometricConfig(shift=0, zoom=(1, 1)), appearance=AppearanceConfig.none(), compositing=CompositingConfig.none()
+    )
+    sample = make_sample(record, 32, NET, straight, np.random.default_rng(seed))
+    flipped = np.linalg.det(sample.R) < 0
+    source = catalog.get("h36m_17")
+    for place, (a, b) in enumerate(joint_pairs(25)):
+        if flipped:
+            a, b = NET.mirror[[a, b]]
+        names = NET.joints[a], NET.joints[b]
+        if not set(names) <= set(source.joints):
+            assert (sample.order[place], sample.order_w[place]) == (0, 0)
+            continue
+        index, sign = pair_index(17, *(source.index(n) for n in names))
+        assert sample.order_w[place] == weights[index]
+        assert sample.order[place] == (sign * truth[index] if weights[index] else 0)
+    assert np.isfinite(sample.order).all()

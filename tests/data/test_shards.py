@@ -64,6 +64,22 @@ def test_missing_labels_stay_nan(tmp_path):
     assert np.isnan(ShardFolder(tmp_path)[0].joints_mm).all()
 
 
+def test_ordinal_labels_come_back_and_files_without_any_have_no_room_for_them(tmp_path):
+    order = np.random.default_rng(0).integers(-1, 2, 300).astype(float)
+    weights = np.random.default_rng(1).choice([0.0, 0.25, 1.0], 300)
+    order[weights == 0] = np.nan
+    labelled = replace(person(1), order=order, order_w=weights)
+    write_shard(shard_path(tmp_path, 0), [person(0), labelled, person(2)])
+    folder = ShardFolder(tmp_path)
+    assert folder[0].order is folder[0].order_w is folder[2].order is None
+    np.testing.assert_array_equal(folder[1].order, np.nan_to_num(order))
+    np.testing.assert_array_equal(folder[1].order_w, weights)
+    write_shard(shard_path(tmp_path, 1), [person(0)])
+    with safe_open(shard_path(tmp_path, 1), framework="np") as file:
+        assert not {"order", "order_w"} & set(file.keys())
+    assert Shard(shard_path(tmp_path, 1))[0].order is None
+
+
 def test_mixed_skeletons_are_refused(tmp_path):
     with pytest.raises(DataError, match="one skeleton"):
         write_shard(tmp_path / "x.safetensors", [person(0), person(1, skeleton="h36m_17")])

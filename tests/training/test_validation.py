@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from metricpose.data.loading import fixed_batches, unpack
+from metricpose.data.weaken import OrdinalConfig, WeakSource
 from metricpose.skeleton import catalog
 from metricpose.training.validation import validate
 from metricpose.types import Pose
@@ -47,6 +48,28 @@ def test_measures_have_their_closed_form():
     hand = ((3 + 50) ** 2 + 4**2 + 12**2) ** 0.5
     assert found["absolute_mm"] == pytest.approx((24 * 13 + hand) / 25, rel=1e-4)
     assert found["px"] == pytest.approx(18**0.5, rel=1e-4)
+
+
+def test_wrong_order_counts_the_pairs_labelled_closer_or_farther():
+    weak = WeakSource(People(5), "ordinal", OrdinalConfig(threshold_mm=300.0))
+    labelled = [{**full, **ordinal_only(weak, i)} for i, full in zip((0, 2, 4), batches())]
+    assert {"order", "order_w"} <= set(labelled[0])
+    found = validate(Oracle(batches()), labelled, torch.device("cpu"), "fp32")
+    assert found["wrong_order_percent"] == 0
+    for packed in labelled:
+        packed["order"] *= -1
+    assert validate(Oracle(batches()), labelled, torch.device("cpu"), "fp32")["wrong_order_percent"] == 100
+    labelled[0]["order_w"] *= 0
+    labelled[1]["order"] *= -1
+    found = validate(Oracle(batches()), labelled, torch.device("cpu"), "fp32")
+    ordered = [int(((p["order"] != 0) & (p["order_w"] > 0)).sum()) for p in labelled]
+    assert found["wrong_order_percent"] == pytest.approx(100 * ordered[2] / (ordered[1] + ordered[2]))
+    assert ordered[0] == 0
+
+
+def ordinal_only(source, first):
+    packed = fixed_batches(source, range(first, min(first + 2, 5)), 32, NET, 2)[0]
+    return {name: packed[name] for name in ("order", "order_w")}
 
 
 def test_methods_without_an_absolute_pose_have_no_absolute_error():

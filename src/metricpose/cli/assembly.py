@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from metricpose.augment.compositing import Bank, read_photos
-from metricpose.config import AugmentationConfig, Recipe, ShardSource, SyntheticSource, expand
+from metricpose.config import AugmentationConfig, LabelSource, Recipe, SourceConfig, SyntheticSource, expand
+from metricpose.data.labels import LabelFile
 from metricpose.data.loading import SampleMaker, fixed_batches, with_cutouts
 from metricpose.data.mixing import Source, batch_counts
 from metricpose.data.pipeline import Augmentation
 from metricpose.data.shards import ShardFolder
 from metricpose.data.synthetic import ENDLESS, RenderedSource, Renderer, ScenePart
+from metricpose.data.weaken import weaken
 from metricpose.skeleton import catalog
 from metricpose.synthetic.generator import Generator, SyntheticConfig
 from metricpose.synthetic.generator import to_record as scene_to_record
@@ -38,16 +40,22 @@ class SceneRenderer:
         return render
 
 
-def open_source(config: ShardSource | SyntheticSource) -> Source:
-    """The records a source of a recipe means.
+def open_source(config: SourceConfig) -> Source:
+    """The records a source of a recipe means, with the labels it asks for.
 
     Raises:
-        DataError: no such folder, damaged shards, or too few records.
+        DataError: no such folder, damaged shards, faulty labels, or too few records.
         InputError: the generator refuses a setting.
     """
+    return weaken(_records(config), config.supervision, config.ordinal)
+
+
+def _records(config: SourceConfig) -> Source:
     if isinstance(config, SyntheticSource):
         return RenderedSource(SceneRenderer(config.generator), config.start, config.length or ENDLESS)
-    return ScenePart(ShardFolder(expand(config.path)), config.start, config.length)
+    path = expand(config.path)
+    folder = LabelFile(path, needs_3d=False) if isinstance(config, LabelSource) else ShardFolder(path)
+    return ScenePart(folder, config.start, config.length)
 
 
 def build_augmentation(config: AugmentationConfig, sources: list[Source]) -> Augmentation | None:

@@ -43,7 +43,8 @@ def summary(recipe: Recipe, parameters: int, lengths: list[int], counts: tuple[i
     rows = [f"{recipe.name}: {recipe.model.name}, {parameters / 1e6:.2f} M parameters, {recipe.training.steps} steps"]
     for source, length, count in zip(recipe.data.train, lengths, counts):
         where = getattr(source, "path", "rendered while training")
-        rows.append(f"  {count:>4} per batch from {source.kind} ({where}): {length} records")
+        kept = "" if source.supervision == "full" else f", {source.supervision} labels only"
+        rows.append(f"  {count:>4} per batch from {source.kind} ({where}): {length} records{kept}")
     rows.append(f"  writes {recipe.folder}")
     return "\n".join(rows)
 

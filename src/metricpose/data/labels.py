@@ -12,32 +12,41 @@ pixel centre)::
                 "joints_px": [[u, v], ...],                        optional; the projection of joints_mm otherwise
                 "box_xywh": [left, top, width, height],
                 "visibility": [2, 1, 0, 255, ...],                 optional: visible, hidden, outside, unknown
+                "order": [["pelvis", "l_wrist", 1], ...],          optional: the second joint is closer to the camera
+                                                                   than the first (1), farther (-1), about equal (0);
+                                                                   a fourth value is the label's weight, else 1
                 "abs_valid": true,                                 optional: false if the distance is not right
                 "id": "a", "source": "...", "subject": "...", "height_mm": 1720, "age_years": 34}]}
 
 Everything else in an item is kept as a fact of the record. `distortion_k1k2p1p2k3` is understood too.
+
+For training on weak labels (`needs_3d=False`) an item may have `joints_px` and no `joints_mm`; without a `K` its camera
+then is what EXIF says, else one of 55 degrees.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
+from metricpose.data import label_values
 from metricpose.errors import DataError, InputError, MetricposeError
 from metricpose.geometry.camera import Camera
-from metricpose.predict.images import read_photo
+from metricpose.predict.images import Photo, read_photo
+from metricpose.predict.intrinsics import choose_camera
 from metricpose.skeleton import catalog
-from metricpose.types import HIDDEN, OUTSIDE, UNKNOWN, VISIBLE, Record
+from metricpose.types import Record
 
 LABELS_NAME = "labels.json"
-_USED = {"K", "distortion", "distortion_k1k2p1p2k3", "joints_mm", "joints_px", "box_xywh", "visibility", "abs_valid"}
+_USED = {"K", *label_values.LENS_KEYS, "joints_mm", "joints_px", "box_xywh", "visibility", "abs_valid", "order"}
 _NEEDED = ("file", "skeleton", "K", "joints_mm", "box_xywh")
+_NEEDED_WEAK = ("file", "skeleton", "joints_px", "box_xywh")
 _ALIASES = {"nose": {"necknose"}, "head_top": {"head"}, "l_toe": {"lbigtoe"}, "r_toe": {"rbigtoe"}}
-_SMALLEST_POSE_MM = 100.0
 _FARTHEST_LABEL = 0.03  # of the image's longer side: beyond it joints_px and joints_mm cannot mean the same points
 
 
@@ -46,21 +55,23 @@ class LabelFile:
 
     Args:
         path: the JSON file, or its folder if it is called labels.json.
+        needs_3d: whether every item must have joints_mm and K, as for evaluation.
 
     Raises:
         DataError: missing or malformed file, unknown or misordered joints, missing image, labels that contradict each
             other or the conventions. The message names the item and what is wrong with it.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, needs_3d: bool = True) -> None:
         path = Path(path)
+        self._needs_3d = needs_3d
         self.path = path / LABELS_NAME if path.is_dir() else path
         top = _read_json(self.path)
         self.note: str = str(top.get("note", ""))
         _check_skeletons(top.get("skeletons", {}), self.path)
         self._items: list[dict[str, Any]] = top["items"]
         names = [self._id(i) for i in range(len(self._items))]
-        repeated = sorted({n for n in names if names.count(n) > 1})
+        repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
             raise DataError(f'{self.path}: the ids {repeated[:5]} occur twice; give each item an "id" of its own')
         for index in range(len(self)):
@@ -80,11 +91,11 @@ class LabelFile:
         labels, where = self._checked(index), self._where(index)
         item = self._items[index]
         try:
-            image = read_photo(self.path.parent / item["file"]).image
-            camera = Camera(labels["K"], (image.shape[1], image.shape[0]), labels["distortion"])
+            photo = read_photo(self.path.parent / item["file"])
+            camera = self._camera(labels, photo)
             joints_px = _pixels(labels, camera)
             return Record(
-                image=image,
+                image=photo.image,
                 camera=camera,
                 box_xywh=labels["box_xywh"],
                 joints_mm=labels["joints_mm"],
@@ -93,9 +104,16 @@ class LabelFile:
                 skeleton=item["skeleton"],
                 abs_valid=bool(item.get("abs_valid", True)),
                 info={**{k: v for k, v in item.items() if k not in _USED}, "id": self._id(index)},
+                order=labels["order"],
+                order_w=labels["order_w"],
             )
         except MetricposeError as error:
             raise DataError(f"{where}: {error}") from error
+
+    def _camera(self, labels: dict[str, Any], photo: Photo) -> Camera:
+        if labels["K"] is None:
+            return choose_camera(photo).camera
+        return Camera(labels["K"], photo.size, labels["distortion"])
 
     def refresh(self) -> int:
         """Its length, which never changes."""
@@ -111,9 +129,13 @@ class LabelFile:
     def _checked(self, index: int) -> dict[str, Any]:
         """Arrays of one item after every check that needs no image."""
         item, where = self._items[index], self._where(index)
-        missing = [key for key in _NEEDED if not isinstance(item, dict) or key not in item]
+        weak = not self._needs_3d and isinstance(item, dict) and "joints_mm" not in item
+        needed = _NEEDED_WEAK if weak else _NEEDED
+        missing = [key for key in needed if not isinstance(item, dict) or key not in item]
         if missing:
-            raise DataError(f"{where}: missing {', '.join(missing)}; an item needs {', '.join(_NEEDED)}")
+            raise DataError(f"{where}: missing {', '.join(missing)}; an item needs {', '.join(needed)}")
+        if "K" not in item and any(item.get(key) for key in label_values.LENS_KEYS):
+            raise DataError(f"{where}: distortion without K; give both or neither")
         try:
             skeleton = catalog.get(item["skeleton"])
         except InputError as error:
@@ -121,14 +143,17 @@ class LabelFile:
         if not (self.path.parent / str(item["file"])).is_file():
             raise DataError(f"{where}: no image {self.path.parent / str(item['file'])}")
         labels = {
-            "K": _array(item, "K", (3, 3), where),
-            "distortion": _distortion(item, where),
-            "joints_mm": _points(item, "joints_mm", (len(skeleton), 3), where),
-            "joints_px": _points(item, "joints_px", (len(skeleton), 2), where) if "joints_px" in item else None,
-            "box_xywh": _array(item, "box_xywh", (4,), where),
-            "visibility": _visibility(item, len(skeleton), where),
+            "K": label_values.array(item, "K", (3, 3), where) if "K" in item else None,
+            "distortion": label_values.distortion(item, where),
+            "joints_mm": np.full((len(skeleton), 3), np.nan),
+            "joints_px": label_values.points(item, "joints_px", skeleton, where) if "joints_px" in item else None,
+            "box_xywh": label_values.array(item, "box_xywh", (4,), where),
+            "visibility": label_values.visibility(item, len(skeleton), where),
+            **label_values.order(item, skeleton, where),
         }
-        _check_conventions(labels, where)
+        if not weak:
+            labels["joints_mm"] = label_values.points(item, "joints_mm", skeleton, where)
+        label_values.check_conventions(labels, "joints_px" if weak else "joints_mm", where)
         return labels
 
 
@@ -173,65 +198,6 @@ def _check_skeletons(named: Any, path: Path) -> None:
 def _plain(joint: str) -> str:
     name = "".join(c for c in joint.lower() if c.isalnum())
     return name.replace("left", "l").replace("right", "r")
-
-
-def _array(item: dict[str, Any], key: str, shape: tuple[int, ...], where: str) -> Float[np.ndarray, "*shape"]:
-    try:
-        value = np.array(item[key], np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: {key} must hold numbers only ({error})") from error
-    if value.shape != shape:
-        raise DataError(f"{where}: {key} has shape {value.shape}, expected {shape}")
-    if not np.isfinite(value).all():
-        raise DataError(f"{where}: {key} holds null, NaN or infinity")
-    return value
-
-
-def _distortion(item: dict[str, Any], where: str) -> Float[np.ndarray, " n"]:
-    key = "distortion" if "distortion" in item else "distortion_k1k2p1p2k3"
-    count = len(item.get(key) or ())
-    value = _array(item, key, (count,), where) if count else np.zeros(0)
-    if count not in (0, 4, 5, 8, 12):
-        raise DataError(f"{where}: {key} has {count} values, expected 0, 4, 5, 8 or 12 in OpenCV's order")
-    return value
-
-
-def _points(item: dict[str, Any], key: str, shape: tuple[int, int], where: str) -> Float[np.ndarray, "j c"]:
-    """Joints; a joint with any null is NaN."""
-    rows = item[key]
-    if not isinstance(rows, list) or len(rows) != shape[0]:
-        count = len(rows) if isinstance(rows, list) else "no list of"
-        raise DataError(f"{where}: {key} has {count} joints, skeleton {item['skeleton']} has {shape[0]}")
-    out = np.full(shape, np.nan)
-    for index, row in enumerate(rows):
-        if row is None or (isinstance(row, list) and None in row):
-            continue
-        if not isinstance(row, list) or len(row) != shape[1] or not all(isinstance(v, (int, float)) for v in row):
-            raise DataError(f"{where}: joint {index} of {key} is {row}; expected {shape[1]} numbers or null")
-        out[index] = row
-    return out
-
-
-def _visibility(item: dict[str, Any], joints: int, where: str) -> UInt8[np.ndarray, " j"]:
-    given = item.get("visibility", [UNKNOWN] * joints)
-    known = {OUTSIDE, HIDDEN, VISIBLE, UNKNOWN}
-    if not isinstance(given, list) or len(given) != joints or not set(given) <= known:
-        raise DataError(f"{where}: visibility is {given}; expected {joints} values out of {sorted(known)}")
-    return np.array(given, np.uint8)
-
-
-def _check_conventions(labels: dict[str, Any], where: str) -> None:
-    joints, box = labels["joints_mm"], labels["box_xywh"]
-    measured = joints[np.isfinite(joints).all(1)]
-    if (box[2:] <= 0).any():
-        raise DataError(f"{where}: box_xywh is {box.tolist()}; expected left, top and positive width, height")
-    if not len(measured):
-        raise DataError(f"{where}: no joint of joints_mm is measured")
-    if (measured[:, 2] <= 0).any():
-        raise DataError(f"{where}: joints_mm has joints with z <= 0; expected the camera frame with z forward")
-    size = float(np.ptp(measured, axis=0).max())
-    if len(measured) > 2 and size < _SMALLEST_POSE_MM:
-        raise DataError(f"{where}: the pose is {size:.3g} mm large; joints_mm must be millimetres (metres times 1000)")
 
 
 def _pixels(labels: dict[str, Any], camera: Camera) -> Float[np.ndarray, "j 2"]:

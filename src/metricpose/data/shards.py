@@ -6,6 +6,7 @@ A folder holds `shard-000000.safetensors`, `shard-000001.safetensors`, ...; each
     parts        (N, 3, 2) int64: offset and length of image, mask and info JSON in `bytes`; length 0 = absent
     crc          (N,) int64: CRC-32 of the record's bytes, checked at every read
     K R t size distortion box joints_mm joints_px visibility abs_valid   labels, one row per record
+    order order_w   (N, k) int8 and float32: ordinal depth labels, only if a record has any (weight 0 in the others)
 
 and, as metadata, the format version and the skeleton. Files appear under their final name only when complete, so a
 trainer can read a folder that a renderer is still filling.
@@ -30,11 +31,13 @@ from safetensors.numpy import save_file
 from metricpose.errors import DataError
 from metricpose.files import atomic_path, sort_metadata
 from metricpose.geometry.camera import Camera
+from metricpose.skeleton.core import pair_count
 from metricpose.types import Record
 
 FORMAT = "metricpose-shard-1"
 _NAME = re.compile(r"shard-(\d{6})\.safetensors")
 _LABELS = ("K", "R", "t", "size", "distortion", "box", "joints_mm", "joints_px", "visibility", "abs_valid")
+_ORDER = ("order", "order_w")
 _DISTORTION = 12
 
 
@@ -106,7 +109,20 @@ def _labels(records: Sequence[Record]) -> dict[str, np.ndarray]:
         "joints_px": stack((r.joints_px for r in records), np.float32),
         "visibility": stack((r.visibility for r in records), np.uint8),
         "abs_valid": stack((r.abs_valid for r in records), np.uint8),
+        **_order_labels(records),
     }
+
+
+def _order_labels(records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Ordinal labels and weights, 0 where there are none; empty if no record has any."""
+    if all(r.order is None for r in records):
+        return {}
+    shape = len(records), pair_count(len(records[0].joints_mm))
+    order, weights = np.zeros(shape, np.int8), np.zeros(shape, np.float32)
+    for row, record in enumerate(records):
+        if record.order is not None and record.order_w is not None:
+            order[row], weights[row] = (np.where(record.order_w > 0, v, 0) for v in (record.order, record.order_w))
+    return {"order": order, "order_w": weights}
 
 
 class Shard:
@@ -120,6 +136,8 @@ class Shard:
             if metadata.get("format") != FORMAT:
                 raise DataError(f"{path}: expected a {FORMAT} file, its metadata says {metadata.get('format')!r}")
             self._labels = {name: self._file.get_tensor(name) for name in (*_LABELS, "parts", "crc")}
+            there = set(self._file.keys())
+            self._labels |= {name: self._file.get_tensor(name) for name in _ORDER if name in there}
             self._bytes = self._file.get_slice("bytes")
         except (SafetensorError, OSError, ValueError) as error:
             raise DataError(f"{path}: truncated, or not a shard ({error}). Delete it and make it again.") from error
@@ -152,7 +170,13 @@ class Shard:
             alpha=np.asarray(cv2.imdecode(mask, cv2.IMREAD_GRAYSCALE)) if len(mask) else None,
             abs_valid=bool(row["abs_valid"]),
             info=json.loads(info.tobytes()),
+            **self._order(index),
         )
+
+    def _order(self, index: int) -> dict[str, np.ndarray]:
+        rows = {name: self._labels[name][index] for name in _ORDER if name in self._labels}
+        labelled = len(rows) == len(_ORDER) and (rows["order_w"] > 0).any()
+        return {name: row.astype(np.float64) for name, row in rows.items()} if labelled else {}
 
 
 def _camera(row: dict[str, np.ndarray]) -> Camera:

@@ -114,19 +114,19 @@ class PairMap(NamedTuple):
     """Where each pair of a target skeleton is found among the pairs of a source skeleton.
 
     Attributes:
-        index: source pair; 0 where there is none.
+        source: index of the source pair; 0 where there is none.
         sign: +1, or -1 where the source pair names the two joints the other way round; 0 where there is none.
     """
 
-    index: Int[np.ndarray, " k"]
+    source: Int[np.ndarray, " k"]
     sign: Int[np.ndarray, " k"]
 
     def apply(
-        self, order: Float[np.ndarray, " source"], weights: Float[np.ndarray, " source"]
+        self, order: Float[np.ndarray, " s"], weights: Float[np.ndarray, " s"]
     ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
         """Labels and weights of the target's pairs; 0 and 0 where there is no label, whatever stood there."""
-        known = (self.sign != 0) & (weights[self.index] > 0)
-        return np.where(known, order[self.index] * self.sign, 0.0), np.where(known, weights[self.index], 0.0)
+        known = (self.sign != 0) & (weights[self.source] > 0)
+        return np.where(known, order[self.source] * self.sign, 0.0), np.where(known, weights[self.source], 0.0)
 
 
 def pair_count(joints: int) -> int:

@@ -19,7 +19,8 @@ def validate(model: nn.Module, batches: Sequence[Packed], device: torch.device, 
 
     Returns:
         `mpjpe_mm` root-relative; `absolute_mm` where the model gives absolute poses and the set has them; `px` in the
-        crop, of joints inside it, where the model gives pixels.
+        crop, of joints inside it, where the model gives pixels; `wrong_order_percent`, of the pairs labelled closer
+        or farther whose depths say otherwise, where the set has ordinal labels.
     """
     model.eval()
     sums: dict[str, Float[Tensor, " 2"]] = {}
@@ -46,4 +47,9 @@ def _errors(model: Any, pose: Pose, batch: Batch) -> dict[str, tuple[Tensor, Ten
     if pose.joints_abs_mm is not None:
         error = (pose.joints_abs_mm - batch.joints_mm).norm(dim=-1)
         found["absolute_mm"] = (error, batch.z_w * batch.abs_w[:, None])
+    if batch.order is not None and batch.order_w is not None:
+        joints = len(model.skeleton)
+        a, b = torch.triu_indices(joints, joints, 1)
+        difference = pose.joints_mm[:, a, 2] - pose.joints_mm[:, b, 2]
+        found["wrong_order_percent"] = (100.0 * (difference * batch.order <= 0), batch.order_w * (batch.order != 0))
     return found
