@@ -15,9 +15,9 @@ def test_orthogonalised_keeps_singular_vectors_and_flattens_singular_values(shap
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(3))
     u, _, vt = np.linalg.svd(matrix.numpy(), full_matrices=False)
     rotated = u.T @ orthogonalised(matrix, 10).numpy() @ vt.T
-    assert np.abs(rotated - np.diag(np.diag(rotated))).max() < 1e-3
-    assert np.diag(rotated).min() > 0.65
-    assert np.diag(rotated).max() < 1.25
+    assert np.abs(rotated - np.diag(np.diag(rotated))).max() < 0.03  # bfloat16
+    assert np.diag(rotated).min() > 0.55
+    assert np.diag(rotated).max() < 1.3
 
 
 def test_what_counts_as_a_matrix():
@@ -47,7 +47,7 @@ def test_momentum_is_nesterovs():
     optimizer.step()
     average = 0.8 * (0.2 * first) + 0.2 * second
     expected = orthogonalised(0.2 * second + 0.8 * average) * 0.2 * 19**0.5
-    torch.testing.assert_close(before - weight.detach(), expected, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(before - weight.detach(), expected, atol=0.02, rtol=0.02)  # bfloat16
 
 
 def test_everything_else_follows_adamw():
