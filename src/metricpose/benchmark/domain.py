@@ -21,9 +21,12 @@ Labels = Literal["full", "2d", "ordinal"]
 """What people of the target domain keep: everything, pixels, or pixels and which joints are closer."""
 
 EVERYDAY = frozenset(
-    "arms_spread directions discussion eating gesture_signals greeting handshake phoning photo posing purchases sitting "
-    "sitting_down smoking stand texting waiting walk walk_dog walk_taichi walk_uneven walking wash_window".split()
-)
+    {
+        "arms_spread", "directions", "discussion", "eating", "gesture_signals", "greeting", "handshake", "phoning", "photo",
+        "posing", "purchases", "sitting", "sitting_down", "smoking", "stand", "texting", "waiting", "walk", "walk_dog",
+        "walk_taichi", "walk_uneven", "walking", "wash_window",
+    }
+)  # fmt: skip
 """Poses of the source domain: standing, walking and sitting on chairs. All others are the target domain."""
 
 PARALLEL = 0.5

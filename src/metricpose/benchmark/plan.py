@@ -71,21 +71,48 @@ class Row:
 
 _BOTH: tuple[Test, ...] = ("whole", "truncated")
 
+_LIFTING = (
+    Phase(0.8, settings={"phase": "stage1", "recovery": "bone-lengths"}),
+    Phase(0.2, settings={"phase": "lifter"}),
+)
+"""The convolutional part, then the lifter alone; how the paper shares its epochs between them is half and half."""
+
 ROWS: tuple[Row, ...] = (
     # The six methods.
     Row("twofive", "2.5D, mean bone lengths", "twofive", tests=_BOTH, is_method=True),
     Row("metro", "MeTRo", "metro", tests=_BOTH, is_method=True),
     Row("metrabs", "MeTRAbs", "metrabs", tests=_BOTH, is_method=True),
+    Row("margipose", "MargiPose", "margipose", tests=_BOTH, is_method=True),
+    Row("hemlets", "HEMlets", "hemlets", tests=_BOTH, is_method=True),
+    Row("lifting", "CDL", "lifting", tests=_BOTH, is_method=True, phases=_LIFTING),
     # MeTRo and MeTRAbs.
     Row("metro-whole", "MeTRo, trained on whole people only", "metro", truncation=0.0, tests=_BOTH),
     Row("metrabs-whole", "MeTRAbs, trained on whole people only", "metrabs", truncation=0.0, tests=_BOTH),
     Row("metrabs-relative", "MeTRAbs without the absolute loss", "metrabs", {"absolute_weight": 0.0}),
     Row("metro-coarse", "MeTRo, stride 32", "metro", {"stride": 32, "stride_train": 32}),
     Row(
-        "metro-fine", "the same weights at stride 4", "metro", {"stride": 4, "stride_train": 32},
+        "metro-fine",
+        "the same weights at stride 4",
+        "metro",
+        {"stride": 4, "stride_train": 32},
         weights_of="metro-coarse",
-    ),  # fmt: skip
-)
+    ),
+    # MargiPose.
+    Row(
+        "margipose-plain",
+        "one stage, no permutation, no regularisation",
+        "margipose",
+        {"stages": 1, "axis_permutation": False, "regularisation": "none"},
+    ),
+    Row("margipose-permuted", "and axis permutation", "margipose", {"stages": 1, "regularisation": "none"}),
+    Row("margipose-one-stage", "and Jensen-Shannon regularisation", "margipose", {"stages": 1}),
+    Row("margipose-5-views", "four stages, 5 views", "margipose", weights_of="margipose", views=5),
+    Row("margipose-10-views", "four stages, 10 views", "margipose", weights_of="margipose", views=10),
+    # CDL.
+    Row("lifting-baseline", "volume and lifter", "lifting", {"variant": "baseline"}, phases=_LIFTING),
+    Row("lifting-joint", "and joint maps", "lifting", {"variant": "joint_maps"}, phases=_LIFTING),
+    Row("lifting-bone-joint", "and bone maps", "lifting", {"variant": "bone_joint_maps"}, phases=_LIFTING),
+)  # fmt: skip
 
 
 def find(name: str) -> Row:
@@ -119,7 +146,9 @@ def settings_of(row: Row, size: Size, changes: dict[str, Any] | None = None) -> 
     """
     shared = {"backbone": size.backbone, "side": size.side, "skeleton": "metricpose_25"}
     wanted = {**shared, **size.methods.get(row.method, {}), **row.settings, **(changes or {})}
+    kind: Any = MODELS[row.method][0]
+    make = getattr(kind, size.presets[row.method]) if row.method in size.presets else kind
     try:
-        return MODELS[row.method][0].model_validate(wanted).model_dump(mode="json")
+        return make(**wanted).model_dump(mode="json")
     except ValueError as error:
         raise InputError(f"row {row.name}, size {size.name}: {error}") from error

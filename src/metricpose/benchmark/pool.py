@@ -138,7 +138,11 @@ def _start(task: Task) -> _Running:
     try:
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=os.environ | QUIET_PROCESS
+                command,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | QUIET_PROCESS,
             )
     except OSError as error:
         raise DataError(f"cannot start {task.name}: {error.strerror or error}") from error

@@ -52,7 +52,7 @@ class Result:
         samples: trained on. parameters: of the network. gmac: per crop.
         scale: where metric scale came from, in words.
         units: hash of the test images' names, per test; only equal ones can be paired.
-        errors: "test/measure" -> errors.
+        errors: "subset/measure" -> errors; see `test_of` for the test that a subset belongs to.
     """
 
     row: str
@@ -97,8 +97,7 @@ class Result:
             for derived in ("settings_sha256", "numbers"):
                 top.pop(derived)
             unpacked = {
-                key: Errors(_unpacked(e["sums"]), _unpacked(e["counts"]))
-                for key, e in top.pop("errors").items()
+                key: Errors(_unpacked(e["sums"]), _unpacked(e["counts"])) for key, e in top.pop("errors").items()
             }
             return Result(**top, errors=unpacked)
         except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
@@ -108,6 +107,11 @@ class Result:
 def result_name(row: str, seed: int) -> str:
     """Of the file of one training, without the suffix."""
     return f"{row}-s{seed}"
+
+
+def test_of(key: str) -> str:
+    """The test whose images a measure's subset is taken from: "truncated-present/mpjpe" belongs to "truncated"."""
+    return "truncated" if key.startswith("truncated") else "whole"
 
 
 def settings_hash(settings: dict[str, Any]) -> str:

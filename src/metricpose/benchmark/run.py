@@ -108,9 +108,7 @@ class Job(BaseModel):
         }
 
     def images(self, test: plan.Test) -> int:
-        """Test images; fewer where every image takes several passes."""
-        if self.line.views > 1:
-            return self.size.views_on
+        """Test images."""
         return self.size.whole if test == "whole" else self.size.truncated
 
     def folder(self) -> Path:

@@ -24,10 +24,10 @@ class Size(BaseModel):
         lr, backbone_lr: of every method, and the backbone's factor.
         records: people to train on.
         whole, truncated: test images; the truncated ones give four boxes each.
-        views_on: test images for test-time augmentation, which costs a pass per view.
         method_seeds, ablation_seeds: trainings of each row.
         precision, threads, device: see `TrainingConfig`.
-        methods: settings of each method, such as the width of its head.
+        presets: constructor of a method's configuration to start from, such as `narrow`.
+        methods: settings of each method on top, such as the width of its head.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,12 +45,12 @@ class Size(BaseModel):
     records: int
     whole: int
     truncated: int
-    views_on: int
     method_seeds: int
     ablation_seeds: int
     precision: str = "bf16"
     threads: int = 1
     device: str = "auto"
+    presets: dict[str, str] = Field(default_factory=dict)
     methods: dict[str, Settings] = Field(default_factory=dict)
 
     def training(self, seed: int, steps: int, freeze: tuple[str, ...]) -> TrainingConfig:
@@ -91,15 +91,17 @@ SMOKE = Size(
     records=8,
     whole=4,
     truncated=2,
-    views_on=2,
     method_seeds=2,
     ablation_seeds=1,
     precision="fp32",
     device="cpu",
+    presets={"lifting": "narrow"},
     methods={
         "metro": _STRIDE_16,
         "metrabs": {**_STRIDE_16, "absolute_start": 1, "weak_steps": 1},
         "twofive": _STRIDE_16,
+        "margipose": {**_STRIDE_16, "stages": 2, "widths": (8, 8)},
+        "lifting": {"horizon_steps": 1},
     },
 )
 
@@ -115,14 +117,16 @@ SMALL = Size(
     records=16384,
     whole=1024,
     truncated=256,
-    views_on=512,
     method_seeds=2,
     ablation_seeds=1,
     device="cpu",
+    presets={"lifting": "narrow"},
     methods={
         "metro": _STRIDE_16,
         "metrabs": {**_STRIDE_16, "absolute_start": 200, "weak_steps": 50},
         "twofive": _STRIDE_16,
+        "margipose": {**_STRIDE_16, "stages": 4, "widths": (24, 32)},
+        "lifting": {"horizon_steps": 800},
     },
 )
 
@@ -137,10 +141,13 @@ PAPER = Size(
     records=49152,
     whole=1024,
     truncated=512,
-    views_on=1024,
     method_seeds=3,
     ablation_seeds=2,
-    methods={"metrabs": {"absolute_start": 300, "weak_steps": 75}},
+    methods={
+        "metrabs": {"absolute_start": 300, "weak_steps": 75},
+        "margipose": {"stride": 8, "stride_train": 8, "stages": 4, "widths": (128, 192)},
+        "lifting": {"horizon_steps": 1200},
+    },
 )
 
 SIZES = {size.name: size for size in (SMOKE, SMALL, PAPER)}

@@ -107,7 +107,9 @@ def write_stream(
                 progress((step + 1) * plan.batch, plan.samples)
         _finish(part, folder, plan)
     except OSError as error:
-        raise DataError(f"cannot write {folder}: {error.strerror or error}. Check the folder and free space.") from error
+        raise DataError(
+            f"cannot write {folder}: {error.strerror or error}. Check the folder and free space."
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
