@@ -17,6 +17,16 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "stages": 4,
         "widths": (128, 192),
     },
+    "hemlets": {
+        "skeleton": "hemlets_18",
+        "backbone": "resnet50",
+        "deconvolutions": (256, 256, 256),
+        "feature_width": 1024,
+        "encoder_width": 256,
+        "head_width": 1024,
+        "depth_bins": 64,
+    },
+    "lifting": {"skeleton": "hemlets_18", "backbone": "resnet50"},
 }
 """What the papers used where it differs from our defaults."""
 
@@ -28,6 +38,7 @@ CITED = {
     "twofive": "as in Sarandi et al. 2020",
     "margipose": "Nibali et al., WACV 2019",
     "hemlets": "Zhou et al., ICCV 2019",
+    "lifting": "Zhang et al., AAAI 2021",
 }
 
 

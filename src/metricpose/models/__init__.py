@@ -6,6 +6,8 @@ from pydantic import BaseModel
 from torch import nn
 
 from metricpose.errors import InputError
+from metricpose.models.lifting import Lifting, LiftingConfig
+from metricpose.models.hemlets import Hemlets, HemletsConfig
 from metricpose.models.margipose import Margipose, MargiposeConfig
 from metricpose.models.metrabs import Metrabs, MetrabsConfig
 from metricpose.models.metrabs_points import MetrabsPoints, MetrabsPointsConfig
@@ -18,6 +20,8 @@ MODELS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
     "metrabs_points": (MetrabsPointsConfig, MetrabsPoints),
     "twofive": (TwofiveConfig, Twofive),
     "margipose": (MargiposeConfig, Margipose),
+    "hemlets": (HemletsConfig, Hemlets),
+    "lifting": (LiftingConfig, Lifting),
 }
 
 

@@ -46,17 +46,17 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from metricpose.errors import InputError
 from metricpose.geometry.absolute import pixel_rays, project, recover, view_weight
 from metricpose.geometry.bonedepth import BoneDepth
-from metricpose.heatmap.decode import covariance, full_precision, soft_argmax, softmax_nd
+from metricpose.heatmap.decode import full_precision, soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres
 from metricpose.losses import any_known, l1_losses, masked_mean
 from metricpose.models.backbone import Backbone, build_backbone
-from metricpose.models.base import COVARIANCE_FLOOR_MM2, ordinal_term, split_volumes
+from metricpose.models.base import calibrated, check_calibration, ordinal_term, split_volumes, volume_covariance
 from metricpose.models.lifter import VIEW_FACTS, Lifter, standard_factor, stature_chains, view_facts
 from metricpose.models.lifting_config import LiftingConfig
 from metricpose.models.recovery import BoneScale, FlatPose, place
@@ -102,10 +102,7 @@ class Lifting(BoneScale):
         super().__init__()
         self.config, self.skeleton = config, catalog.get(config.skeleton)
         joints = len(self.skeleton)
-        if isinstance(config.calibration, tuple) and len(config.calibration) != joints:
-            raise InputError(
-                f"calibration holds {len(config.calibration)} factors; skeleton {config.skeleton} has {joints} joints"
-            )
+        check_calibration(config.calibration, self.skeleton)
         self.bones = bone_pairs(self.skeleton, config.bones)
         self._chains = stature_chains(self.skeleton) if config.standard_stature_mm else ()
         self.backbone = build_backbone(
@@ -183,7 +180,7 @@ class Lifting(BoneScale):
         else:
             pose = self.recover(flat, K, root_depth_mm, bone_lengths_mm)
         assert pose.covariance_mm2 is not None
-        return pose._replace(covariance_mm2=self._calibrated(pose.covariance_mm2))
+        return pose._replace(covariance_mm2=calibrated(pose.covariance_mm2, config.calibration))
 
     def _lifted(self, flat: FlatPose, pose_mm: Float[Tensor, "b j 3"], K: Float[Tensor, "b 3 3"]) -> Pose:
         """Absolute position of the lifted pose, and the covariance of the 2.5D joints at its root's depth."""
@@ -240,12 +237,13 @@ class Lifting(BoneScale):
             factor = standard_factor(batch.joints_mm, weights, self._chains, config.standard_stature_mm)
             weights = torch.where(factor[:, None] > 0, weights, 0.0)
             target = target * factor[:, None, None]
-        if config.phase == "lifter" or not config.end_to_end:
-            output = _detached(output, torch.ones_like(weights, dtype=torch.bool))
-        else:
-            # Batch norm would carry the loss of other samples into these.
-            output = _detached(output, ~any_known(weights))
-        losses = l1_losses(self.lift(output, batch.K), target, weights)
+        cut = output._replace(px=output.px.detach(), depth_mm=output.depth_mm.detach())
+        if config.end_to_end:
+            # Batch norm would carry the loss into samples that have no label.
+            known = any_known(weights)
+            px = torch.where(known[..., None], output.px, cut.px)
+            cut = output._replace(px=px, depth_mm=torch.where(known, output.depth_mm, cut.depth_mm))
+        losses = l1_losses(self.lift(cut, batch.K), target, weights)
         return config.weight_pose * 3 / 1000 * masked_mean(losses, weights)
 
     def _extent(self, logits: Float[Tensor, "b j d h w"]) -> int:
@@ -254,14 +252,9 @@ class Lifting(BoneScale):
 
     def _volume_covariance(self, logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
         """Covariance of each joint's volume in (px, px, mm)."""
-        extent = self._extent(logits)
-        scale = torch.tensor([extent, extent, self.config.box_mm], device=logits.device)
-        return covariance(softmax_nd(logits, _VOLUME), _VOLUME, _index_axes(logits)) * (scale[:, None] * scale)
-
-    def _calibrated(self, covariance_mm2: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b j 3 3"]:
-        floor = COVARIANCE_FLOOR_MM2 * torch.eye(3, device=covariance_mm2.device)
-        factor = torch.as_tensor(self.config.calibration, dtype=covariance_mm2.dtype, device=covariance_mm2.device)
-        return (covariance_mm2 + floor) * factor[..., None, None]
+        # From first to last cell, which is one unit of the corner grid.
+        plane, depth = self._cell * (logits.shape[-1] - 1), self.config.box_mm * (1 - 1 / logits.shape[-3])
+        return volume_covariance(logits, (float(plane), float(plane), depth))
 
 
 def _pixels_per_cell(stride: int, factor: int) -> int:
@@ -272,10 +265,3 @@ def _pixels_per_cell(stride: int, factor: int) -> int:
 
 def _index_axes(logits: Float[Tensor, "b j d h w"]) -> list[Tensor]:
     return [cell_centres(logits.shape[axis], "index", device=logits.device) for axis in _VOLUME]
-
-
-def _detached(output: LiftingOutput, which: Bool[Tensor, "b _"]) -> LiftingOutput:
-    """The 2.5D joints, of some samples cut from the graph."""
-    px = torch.where(which[..., None], output.px.detach(), output.px)
-    depth = torch.where(which, output.depth_mm.detach(), output.depth_mm)
-    return output._replace(px=px, depth_mm=depth)
