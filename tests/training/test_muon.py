@@ -15,7 +15,7 @@ def test_orthogonalised_keeps_singular_vectors_and_flattens_singular_values(shap
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(3))
     u, _, vt = np.linalg.svd(matrix.numpy(), full_matrices=False)
     rotated = u.T @ orthogonalised(matrix, 10).numpy() @ vt.T
-    assert np.abs(rotated - np.diag(np.diag(rotated))).max() < 0.03  # bfloat16
+    assert np.abs(rotated - np.diag(np.diag(rotated))).max() < 0.1  # bfloat16
     assert np.diag(rotated).min() > 0.55
     assert np.diag(rotated).max() < 1.3
 
