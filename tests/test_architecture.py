@@ -27,6 +27,7 @@ LAYERS = {
     "synthetic": 2,
     "formats": 2,
     "weights": 3,
+    "importing": 3,
     "data": 3,
     "predict": 3,
     "export": 3,

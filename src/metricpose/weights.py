@@ -12,7 +12,7 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import ValidationError
@@ -176,8 +176,7 @@ def resolve(path_or_name: str | Path, *, offline: bool = False) -> Path:
     name = str(path_or_name)
     if path.suffix or len(path.parts) > 1:
         raise CheckpointError(f"no model file {path}")
-    bundled = BUNDLED / f"{name}.safetensors"
-    if bundled.is_file():
+    if (bundled := _bundled(name)).is_file():
         return bundled
     index = _index()
     if name not in index:
@@ -189,6 +188,25 @@ def resolve(path_or_name: str | Path, *, offline: bool = False) -> Path:
 def known_names() -> list[str]:
     """Names `resolve` understands: bundled and downloadable."""
     return sorted({p.stem for p in BUNDLED.glob("*.safetensors")} | set(_index()))
+
+
+class Known(NamedTuple):
+    """A model that has a name: whether it is here, where it is or would be kept, its bytes and SHA-256.
+
+    `size` is 0 where it is not here; the hash of a downloadable model is the one it must have.
+    """
+
+    name: str
+    state: Literal["bundled", "downloaded", "not downloaded", "damaged"]
+    path: Path
+    size: int
+    sha256: str
+
+
+def listing() -> list[Known]:
+    """Every model of `known_names`, without fetching any."""
+    index = _index()
+    return [_downloadable(n, index[n]["sha256"]) if not _bundled(n).is_file() else _here(n) for n in known_names()]
 
 
 def cache_folder() -> Path:
@@ -203,8 +221,28 @@ def _index() -> dict[str, dict[str, str]]:
     return json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
 
 
+def _bundled(name: str) -> Path:
+    return BUNDLED / f"{name}.safetensors"
+
+
+def _cached(name: str, digest: str) -> Path:
+    return cache_folder() / f"{name}-{digest[:12]}.safetensors"
+
+
+def _here(name: str) -> Known:
+    path = _bundled(name)
+    return Known(name, "bundled", path, path.stat().st_size, sha256(path))
+
+
+def _downloadable(name: str, digest: str) -> Known:
+    path = _cached(name, digest)
+    if not path.is_file():
+        return Known(name, "not downloaded", path, 0, digest)
+    return Known(name, "downloaded" if sha256(path) == digest else "damaged", path, path.stat().st_size, digest)
+
+
 def _fetch(name: str, url: str, digest: str, offline: bool) -> Path:
-    target = cache_folder() / f"{name}-{digest[:12]}.safetensors"
+    target = _cached(name, digest)
     if target.is_file() and sha256(target) == digest:
         return target
     if offline:

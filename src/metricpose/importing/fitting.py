@@ -15,38 +15,41 @@ LISTED = 8
 """So many names of each kind an error lists."""
 
 
-def fit(module: nn.Module, tensors: Mapping[str, Tensor], public_name: Callable[[str], str], where: str) -> None:
+def fit(module: nn.Module, tensors: Mapping[str, Tensor], public_name: Callable[[str], str | None], where: str) -> None:
     """Load a public state dict into a module, strictly.
 
     Args:
         module: receives the tensors; untouched if there is any error.
         tensors: public name -> tensor.
-        public_name: of a key of the module's own state dict. No two keys may have one public name.
+        public_name: of a key of the module's own state dict; None for what the module has of its own and keeps. No two
+            keys may have one public name.
         where: what the error is about: the file and the layout expected.
 
     Raises:
         CheckpointError: tensors are missing, extra, misshapen, or hold NaN or infinity; all are listed in public names.
     """
     own = module.state_dict()
-    names = {key: public_name(key) for key in own}
-    if len(set(names.values())) != len(names):
+    expected = {name: key for key in own if (name := public_name(key)) is not None}
+    if len(expected) + sum(public_name(key) is None for key in own) != len(own):
         raise AssertionError(f"two keys of {type(module).__name__} have one public name")
-    found = {
-        key: _counter(own[key]) if _absent_counter(name, tensors) else tensors.get(name) for key, name in names.items()
-    }
+    found = {name: tensors[name] for name in expected if name in tensors}
     problems = {
-        "missing": [f"{names[k]} {_shape(own[k])}" for k, value in found.items() if value is None],
-        "extra": [f"{k} {_shape(v)}" for k, v in tensors.items() if k not in set(names.values())],
-        "of another shape": [
-            f"{names[k]} {_shape(v)} instead of {_shape(own[k])}"
-            for k, v in found.items()
-            if v is not None and v.shape != own[k].shape
+        "missing": [
+            f"{name} {_shape(own[key])}"
+            for name, key in expected.items()
+            if name not in tensors and not name.endswith(COUNTER)
         ],
-        "not finite": [k for k, v in tensors.items() if v.is_floating_point() and not torch.isfinite(v).all()],
+        "extra": [f"{name} {_shape(value)}" for name, value in tensors.items() if name not in expected],
+        "of another shape": [
+            f"{name} {_shape(value)} instead of {_shape(own[expected[name]])}"
+            for name, value in found.items()
+            if value.shape != own[expected[name]].shape
+        ],
+        "not finite": [n for n, v in found.items() if v.is_floating_point() and not torch.isfinite(v).all()],
     }
     if any(problems.values()):
         raise CheckpointError(f"{where}: the file does not fit. {summary(problems)}")
-    module.load_state_dict({key: value for key, value in found.items() if value is not None}, strict=True)
+    module.load_state_dict({**own, **{expected[name]: value for name, value in found.items()}}, strict=True)
 
 
 def summary(problems: Mapping[str, list[str]]) -> str:
@@ -57,14 +60,6 @@ def summary(problems: Mapping[str, list[str]]) -> str:
 def some(names: list[str], limit: int = LISTED) -> str:
     """The first names, and how many more there are."""
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
-
-
-def _absent_counter(name: str, tensors: Mapping[str, Tensor]) -> bool:
-    return name.endswith(COUNTER) and name not in tensors
-
-
-def _counter(like: Tensor) -> Tensor:
-    return torch.zeros_like(like)
 
 
 def _shape(value: Tensor) -> str:
