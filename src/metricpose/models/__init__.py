@@ -6,8 +6,8 @@ from pydantic import BaseModel
 from torch import nn
 
 from metricpose.errors import InputError
-from metricpose.models.lifting import Lifting, LiftingConfig
 from metricpose.models.hemlets import Hemlets, HemletsConfig
+from metricpose.models.lifting import Lifting, LiftingConfig
 from metricpose.models.margipose import Margipose, MargiposeConfig
 from metricpose.models.metrabs import Metrabs, MetrabsConfig
 from metricpose.models.metrabs_points import MetrabsPoints, MetrabsPointsConfig
