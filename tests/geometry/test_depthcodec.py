@@ -160,11 +160,11 @@ def test_jacobian_against_autograd(name):
 def test_nan_joints_stay_alone_and_points_behind_the_camera_are_finite(name):
     joints, z_ref = scene()
     plain = codec(name).encode(joints, z_ref)
-    joints[0, 1], joints[1, 2, 2] = torch.nan, -300
+    joints[0, 1], joints[1, 2, 2], joints[1, 3, 2] = torch.nan, -300, 2
     found = codec(name).encode(joints, z_ref)
     assert found[0, 1].isnan().all()
     assert found[1, 2].isfinite().all()
-    assert found[1, 2, 2] < -1
+    assert found[1, 2, 2] < found[1, 3, 2] < -1
     rest = torch.ones(2, 5, dtype=torch.bool)
-    rest[0, 1], rest[1, 2] = False, False
+    rest[0, 1], rest[1, 2:4] = False, False
     assert found[rest].equal(plain[rest])

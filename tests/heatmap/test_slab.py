@@ -112,12 +112,13 @@ def test_ordinal_loss_against_loops():
 
 @pytest.mark.parametrize("right", range(CHANNELS))
 def test_ordinal_loss_is_least_at_the_right_bin_and_grows_with_the_error(right):
-    targets = ordinal_targets(torch.ones(1, 1, 2, 3), torch.tensor([[right]]))
+    targets = ordinal_targets(torch.ones(1, 1, 1, 1), torch.tensor([[right]]))
     losses = []
     for guess in range(CHANNELS):
         confident = torch.where(torch.arange(CHANNELS) < guess, 2.0, -2.0)
-        losses.append(ordinal_losses(confident.view(1, -1, 1, 1).expand(1, CHANNELS, 2, 3), targets).item())
+        losses.append(ordinal_losses(confident.view(1, -1, 1, 1), targets).item())
     assert np.argmin(losses) == right
+    assert min(losses) == pytest.approx(CHANNELS * math.log1p(math.exp(-2)))
     assert (np.diff(losses[right:]) > 0.1).all()
     assert (np.diff(losses[: right + 1]) < -0.1).all()
 
