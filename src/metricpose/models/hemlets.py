@@ -228,7 +228,7 @@ class Hemlets(BoneScale):
         """
         config = self.config
         in_view = view_weight(output.px, config.side, self.cell, margin=config.fov_margin)
-        spread = volume_covariance(output.logits_3d, (config.side, config.side, config.box_mm))
+        spread = volume_covariance(output.logits_3d, (float(config.side), float(config.side), config.box_mm))
         pose = self.recover(FlatPose(output.px, output.depth_mm, in_view, spread), K, root_depth_mm, bone_lengths_mm)
         assert pose.covariance_mm2 is not None
         return pose._replace(covariance_mm2=calibrated(pose.covariance_mm2, config.calibration))

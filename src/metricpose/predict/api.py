@@ -27,7 +27,7 @@ from metricpose.skeleton.core import Skeleton
 from metricpose.types import People
 from metricpose.weights import DEFAULT, load_model
 
-_SCALE_OF = {"twofive": "size from mean bone lengths of the training set"}
+_SCALE_OF = dict.fromkeys(("twofive", "hemlets"), "size from mean bone lengths of the training set")
 Fov = float | int | Literal["auto"] | None
 
 
