@@ -22,9 +22,9 @@ Labels = Literal["full", "2d", "ordinal"]
 
 EVERYDAY = frozenset(
     {
-        "arms_spread", "directions", "discussion", "eating", "gesture_signals", "greeting", "handshake", "phoning", "photo",
-        "posing", "purchases", "sitting", "sitting_down", "smoking", "stand", "texting", "waiting", "walk", "walk_dog",
-        "walk_taichi", "walk_uneven", "walking", "wash_window",
+        "arms_spread", "directions", "discussion", "eating", "gesture_signals", "greeting", "handshake", "phoning",
+        "photo", "posing", "purchases", "sitting", "sitting_down", "smoking", "stand", "texting", "waiting", "walk",
+        "walk_dog", "walk_taichi", "walk_uneven", "walking", "wash_window",
     }
 )  # fmt: skip
 """Poses of the source domain: standing, walking and sitting on chairs. All others are the target domain."""
@@ -58,6 +58,9 @@ def weaken(packed: dict[str, Tensor], target: Bool[Tensor, " b"], labels: Labels
     if labels == "ordinal":
         order, order_w = ordinal_labels(packed["joints_mm"], packed["z_w"])
         changed |= {"order": torch.where(here, order, 0.0), "order_w": torch.where(here, order_w, 0.0)}
+    side = packed["images"].shape[1]
+    seen = ((packed["joints_px"] >= -0.5) & (packed["joints_px"] <= side - 0.5)).all(-1)
+    changed["uv_w"] = torch.where(here & ~seen, 0.0, packed["uv_w"])  # nobody marks what the picture does not show
     changed["joints_mm"] = torch.where(here[..., None], torch.nan, packed["joints_mm"])
     changed["z_w"] = torch.where(here, 0.0, packed["z_w"])
     changed["abs_w"] = torch.where(target, 0.0, packed["abs_w"])

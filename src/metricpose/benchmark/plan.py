@@ -108,6 +108,14 @@ ROWS: tuple[Row, ...] = (
     Row("margipose-one-stage", "and Jensen-Shannon regularisation", "margipose", {"stages": 1}),
     Row("margipose-5-views", "four stages, 5 views", "margipose", weights_of="margipose", views=5),
     Row("margipose-10-views", "four stages, 10 views", "margipose", weights_of="margipose", views=10),
+    # HEMlets.
+    Row("hemlets-none", "no maps: the baseline", "hemlets", {"intermediate": "none"}),
+    Row("hemlets-2d", "joint maps", "hemlets", {"intermediate": "2d"}),
+    Row("hemlets-hem", "HEMlets, no joint maps", "hemlets", {"intermediate": "hem"}),
+    Row("hemlets-two-states", "HEMlets of two states and joint maps", "hemlets", {"states": 2}),
+    Row("hemlets-five-states", "HEMlets of five states and joint maps", "hemlets", {"states": 5}),
+    Row("hemlets-target-2d", "target domain: 2D labels", "hemlets", labels="2d"),
+    Row("hemlets-target-ordinal", "target domain: 2D and ordinal labels", "hemlets", labels="ordinal"),
     # CDL.
     Row("lifting-baseline", "volume and lifter", "lifting", {"variant": "baseline"}, phases=_LIFTING),
     Row("lifting-joint", "and joint maps", "lifting", {"variant": "joint_maps"}, phases=_LIFTING),

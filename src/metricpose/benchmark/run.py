@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
@@ -167,22 +168,29 @@ def do(job: Job, report: Report | None = None) -> None:
 def train_row(job: Job, crops: Path) -> Path:
     """Train the row's phases, going on where an earlier process stopped; returns the model file."""
     size, row, folder = job.size, job.source, job.folder()
-    last, first = folder / "model.safetensors", 0
+    last = folder / "model.safetensors"
     if last.exists():
         return last
-    for number, phase in enumerate(row.phases):
-        steps = max(1, round(phase.share * size.steps))
+    ends = phase_ends(row.phases, size.steps)
+    for number, (phase, begin, end) in enumerate(zip(row.phases, [0, *ends], ends)):
+        steps = end - begin
         part = folder / f"phase-{number}"
         model = initial_model(job, phase, folder / f"phase-{number - 1}" / "model.safetensors" if number else None)
-        data = TrainingData(open_stream(crops, labels=row.labels, first=first), (size.batch,))
+        data = TrainingData(open_stream(crops, labels=row.labels, first=begin * size.batch), (size.batch,))
         freeze = (*(size.freeze if job.backbone else ()), *phase.freeze)
         done = train(model, row.method, data, size.training(job.seed, steps, freeze), part)
         if done["step"] < steps:
             raise DataError(f"the training in {part} was stopped at step {done['step']:.0f}; start again to go on")
-        first += steps * size.batch
     with atomic_path(last) as path:
         path.write_bytes((part / "model.safetensors").read_bytes())
     return last
+
+
+def phase_ends(phases: Sequence[plan.Phase], steps: int) -> list[int]:
+    """Last step, exclusive, of each phase; every one has at least one step."""
+    shares = list(accumulate(phase.share for phase in phases))
+    ends = [min(round(share * steps), steps - (len(phases) - 1 - i)) for i, share in enumerate(shares)]
+    return [*ends[:-1], steps]
 
 
 def initial_model(job: Job, phase: plan.Phase, before: Path | None) -> nn.Module:

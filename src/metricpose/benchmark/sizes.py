@@ -101,6 +101,14 @@ SMOKE = Size(
         "metrabs": {**_STRIDE_16, "absolute_start": 1, "weak_steps": 1},
         "twofive": _STRIDE_16,
         "margipose": {**_STRIDE_16, "stages": 2, "widths": (8, 8)},
+        "hemlets": {
+            "deconvolutions": (8, 8),
+            "feature_width": 8,
+            "encoder_width": 8,
+            "head_width": 8,
+            "depth_bins": 8,
+            "sigma": 1.0,
+        },
         "lifting": {"horizon_steps": 1},
     },
 )
@@ -118,7 +126,7 @@ SMALL = Size(
     whole=1024,
     truncated=256,
     method_seeds=2,
-    ablation_seeds=1,
+    ablation_seeds=2,
     device="cpu",
     presets={"lifting": "narrow"},
     methods={
@@ -126,6 +134,7 @@ SMALL = Size(
         "metrabs": {**_STRIDE_16, "absolute_start": 200, "weak_steps": 50},
         "twofive": _STRIDE_16,
         "margipose": {**_STRIDE_16, "stages": 4, "widths": (24, 32)},
+        "hemlets": {"sigma": 1.0},
         "lifting": {"horizon_steps": 800},
     },
 )
@@ -146,6 +155,13 @@ PAPER = Size(
     methods={
         "metrabs": {"absolute_start": 300, "weak_steps": 75},
         "margipose": {"stride": 8, "stride_train": 8, "stages": 4, "widths": (128, 192)},
+        "hemlets": {
+            "deconvolutions": (256, 256, 256),
+            "feature_width": 1024,
+            "encoder_width": 256,
+            "head_width": 1024,
+            "depth_bins": 64,
+        },
         "lifting": {"horizon_steps": 1200},
     },
 )

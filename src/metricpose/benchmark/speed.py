@@ -39,7 +39,7 @@ PUBLISHED = (
     Published("MeTRAbs, ResNet-50", "metrabs", {"backbone": "resnet50", "skeleton": "h36m_17"}),
     Published("MargiPose, Inception-v4 stem", "margipose", {}, "published"),
     Published("HEMlets, ResNet-50", "hemlets", {}, "published"),
-    Published("HEMlets' baseline, ResNet-50", "hemlets", {"maps": "none"}, "published"),
+    Published("HEMlets' baseline, ResNet-50", "hemlets", {"intermediate": "none"}, "published"),
     Published("CDL, ResNet-50", "lifting", {}, "published"),
     Published("CDL's baseline, ResNet-50", "lifting", {"variant": "baseline"}, "published"),
 )

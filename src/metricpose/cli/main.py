@@ -40,6 +40,10 @@ COMMANDS: dict[str, Command] = {
     "synth render": Command("synth", "render", "render synthetic people into shards for training"),
     "synth scene": Command("synth", "scene", "single synthetic scenes as pictures with their ground truth"),
     "synth bake": Command("synth", "bake", "make richer rendering assets from MakeHuman, motion capture, photographs"),
+    "benchmark methods": Command(
+        "benchmark", "methods", "compare six methods and their ablations on equal terms: results, table, figure, claims"
+    ),
+    "benchmark speed": Command("benchmark", "speed", "parameters, operations, memory and time of every head"),
     "doctor": Command("doctor", "run", "check the installation and run a small self-test"),
 }
 
@@ -114,7 +118,7 @@ def _run(name: str, arguments: list[str]) -> int:
         return DONE
     except SystemExit as stop:  # tyro: 0 after --help, 2 after wrong usage
         return stop.code if isinstance(stop.code, int) else DONE if stop.code is None else BAD_USAGE
-    return result if isinstance(result, int) and name in ("predict", "doctor", "models") else DONE
+    return result if isinstance(result, int) and name in ("predict", "doctor", "models", "benchmark methods") else DONE
 
 
 def _parse_and_call(name: str, arguments: list[str]) -> Any:
