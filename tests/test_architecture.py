@@ -41,6 +41,7 @@ LAYERS = {
 ISOLATED = {"skeleton", "geometry", "heatmap"}  # layer-0 ideas that do not know each other
 EVERYWHERE = {"errors", "files"}
 OPTIONAL = {"anny", "onnxruntime", "transformers", "tensorboard", "onnx", "scipy", "matplotlib", "yaml", "PIL"}
+OPTIONAL |= {"av", "h5py", "cdflib"}  # the extra `data`
 FORBIDDEN_NAMES = {"utils", "common", "misc", "helpers", "base_utils", "util"}
 CATALOGUES = {"catalog.py", "definitions.py"}
 LINES, HARD_LINES = 300, 450

@@ -56,13 +56,14 @@ class LabelFile:
     Args:
         path: the JSON file, or its folder if it is called labels.json.
         needs_3d: whether every item must have joints_mm and K, as for evaluation.
+        check: whether every item is checked now; otherwise each when it is asked for.
 
     Raises:
         DataError: missing or malformed file, unknown or misordered joints, missing image, labels that contradict each
             other or the conventions. The message names the item and what is wrong with it.
     """
 
-    def __init__(self, path: str | Path, *, needs_3d: bool = True) -> None:
+    def __init__(self, path: str | Path, *, needs_3d: bool = True, check: bool = True) -> None:
         path = Path(path)
         self._needs_3d = needs_3d
         self.path = path / LABELS_NAME if path.is_dir() else path
@@ -70,12 +71,12 @@ class LabelFile:
         self.note: str = str(top.get("note", ""))
         _check_skeletons(top.get("skeletons", {}), self.path)
         self._items: list[dict[str, Any]] = top["items"]
-        names = [self._id(i) for i in range(len(self._items))]
+        names = [self.id(i) for i in range(len(self._items))]
         repeated = sorted(name for name, count in Counter(names).items() if count > 1)
         if repeated:
             raise DataError(f'{self.path}: the ids {repeated[:5]} occur twice; give each item an "id" of its own')
-        for index in range(len(self)):
-            self._checked(index)
+        for index in range(len(self) if check else 0):
+            self.check(index)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -88,7 +89,7 @@ class LabelFile:
         """
         if not 0 <= index < len(self):
             raise IndexError(f"item {index} of {len(self)} in {self.path}")
-        labels, where = self._checked(index), self._where(index)
+        labels, where = self.check(index), self._where(index)
         item = self._items[index]
         try:
             photo = read_photo(self.path.parent / item["file"])
@@ -103,7 +104,7 @@ class LabelFile:
                 visibility=labels["visibility"],
                 skeleton=item["skeleton"],
                 abs_valid=bool(item.get("abs_valid", True)),
-                info={**{k: v for k, v in item.items() if k not in _USED}, "id": self._id(index)},
+                info={**{k: v for k, v in item.items() if k not in _USED}, "id": self.id(index)},
                 order=labels["order"],
                 order_w=labels["order_w"],
             )
@@ -115,19 +116,28 @@ class LabelFile:
             return choose_camera(photo).camera
         return Camera(labels["K"], photo.size, labels["distortion"])
 
+    def item(self, index: int) -> dict[str, Any]:
+        """An item as it stands in the file."""
+        return self._items[index]
+
     def refresh(self) -> int:
         """Its length, which never changes."""
         return len(self)
 
-    def _id(self, index: int) -> str:
+    def id(self, index: int) -> str:
+        """The item's "id", else its file."""
         item = self._items[index]
         return str(item.get("id", item.get("file", index))) if isinstance(item, dict) else str(index)
 
     def _where(self, index: int) -> str:
-        return f"{self.path}, item {index} ({self._id(index)})"
+        return f"{self.path}, item {index} ({self.id(index)})"
 
-    def _checked(self, index: int) -> dict[str, Any]:
-        """Arrays of one item after every check that needs no image."""
+    def check(self, index: int) -> dict[str, Any]:
+        """Arrays of one item after every check that needs no image.
+
+        Raises:
+            DataError: what is wrong with it.
+        """
         item, where = self._items[index], self._where(index)
         weak = not self._needs_3d and isinstance(item, dict) and "joints_mm" not in item
         needed = _NEEDED_WEAK if weak else _NEEDED

@@ -1,0 +1,23 @@
+"""The data sets that can be read, by their name on the command line; `contract` says what a reader is."""
+
+from metricpose.data.readers import own
+from metricpose.data.readers.contract import Reader
+from metricpose.errors import InputError
+
+READERS: dict[str, Reader] = {
+    reader.about.name: reader
+    for reader in (
+        own.READER,
+    )
+}  # fmt: skip
+
+
+def get(name: str) -> Reader:
+    """The reader of this name.
+
+    Raises:
+        InputError: no such data set; the message lists those there are.
+    """
+    if name not in READERS:
+        raise InputError(f"unknown data set '{name}'; known: {', '.join(READERS)} (metricpose data list)")
+    return READERS[name]
