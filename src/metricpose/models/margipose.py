@@ -277,7 +277,7 @@ class Margipose(nn.Module):
     def _calibrated(self, spread: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b j 3 3"]:
         factor = torch.as_tensor(self.config.calibration, dtype=spread.dtype, device=spread.device)
         floor = COVARIANCE_FLOOR_MM2 * torch.eye(3, dtype=spread.dtype, device=spread.device)
-        return (spread + floor) * factor[..., None, None]
+        return ((spread + spread.mT) / 2 + floor) * factor[..., None, None]
 
     def loss(self, output: MargiposeOutput, batch: Batch, step: int) -> dict[str, Tensor]:
         """Weighted terms named as in the module's text; in training, the mean height is updated from the labels."""
