@@ -57,7 +57,9 @@ def test_state_dicts_are_found_in_both_containers(wrap: Any, zipped: bool, tmp_p
 
 
 def test_safetensors_are_read_as_float32(tmp_path: pathlib.Path) -> None:
-    save_file({f"module.{k}": v.half() if v.is_floating_point() else v for k, v in STATE.items()}, tmp_path / "x.safetensors")
+    save_file(
+        {f"module.{k}": v.half() if v.is_floating_point() else v for k, v in STATE.items()}, tmp_path / "x.safetensors"
+    )
     found = read_checkpoint(tmp_path / "x.safetensors")
     assert all(torch.equal(found.tensors[k], v) and found.tensors[k].dtype == v.dtype for k, v in STATE.items())
 
@@ -114,7 +116,9 @@ def test_truncated_files_say_so(share: float, zipped: bool, tmp_path: pathlib.Pa
     assert "weights_only" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", b"<html>404</html>" * 20, b"PK\x03\x04" + b"0" * 100, bytes(range(256))])
+@pytest.mark.parametrize(
+    "content", [b"", b"abc", b"<html>404</html>" * 20, b"PK\x03\x04" + b"0" * 100, bytes(range(256))]
+)
 def test_other_files_say_so(content: bytes, tmp_path: pathlib.Path) -> None:
     (tmp_path / "x.pth").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"cannot read .*x\.pth") as caught:

@@ -29,6 +29,7 @@ from metricpose.importing.checkpoint import read_checkpoint
 from metricpose.importing.fitting import fit
 from metricpose.importing.imported import Imported
 from metricpose.models.hemlets import Hemlets, HemletsConfig
+from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
 
 LICENCE = "for research and education; no commercial use, no redistribution"
@@ -59,10 +60,10 @@ def import_hemlets(path: Path) -> Imported:
     checkpoint = read_checkpoint(path)
     tensors = dict(checkpoint.tensors)
     config = HemletsConfig.published()
-    model = Hemlets(config)
     grid = tensors.pop(GRID, None)
     if grid is not None:
-        _check_grid(grid, (1, len(model.skeleton), config.depth_bins), path)
+        _check_grid(grid, (1, len(catalog.get(config.skeleton)), config.depth_bins), path)
+    model = Hemlets(config)
     fit(model, tensors, public_name, f"{path}, read as the released HEMlets network")
     model.bone_lengths_mm.copy_(bone_lengths(model.skeleton))
     note = "which of the 60 intermediate maps is which part is not documented; it matters only if you train on"
