@@ -9,56 +9,65 @@ A folder holds `shard-000000.safetensors`, `shard-000001.safetensors`, ...; each
     order order_w   (N, k) int8 and float32: ordinal depth labels, only if a record has any (weight 0 in the others)
 
 and, as metadata, the format version and the skeleton. Files appear under their final name only when complete, so a
-trainer can read a folder that a renderer is still filling.
+trainer can read a folder that a renderer is still filling. A folder may have an index of its shards, and may lie in
+object storage (`data.storage`): then it opens at once, however many records it holds.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from metricpose.data.mapping import map_tensors
+from metricpose.data.processes import run_jobs
+from metricpose.data.storage import Entry, open_storage, read_index, shard_name
 from metricpose.errors import DataError
 from metricpose.files import atomic_path, sort_metadata
 from metricpose.geometry.camera import Camera
+from metricpose.skeleton import catalog
 from metricpose.skeleton.core import pair_count
 from metricpose.types import Record
 
 FORMAT = "metricpose-shard-1"
-_NAME = re.compile(r"shard-(\d{6})\.safetensors")
 _LABELS = ("K", "R", "t", "size", "distortion", "box", "joints_mm", "joints_px", "visibility", "abs_valid")
 _ORDER = ("order", "order_w")
 _DISTORTION = 12
+_OPEN_AT_ONCE = 512
 
 
 def shard_path(folder: str | Path, number: int) -> Path:
     """Where shard `number` of a folder lies."""
-    return Path(folder) / f"shard-{number:06d}.safetensors"
+    return Path(folder) / shard_name(number)
 
 
 def write_shard(
-    path: str | Path, records: Sequence[Record], *, quality: int = 90, facts: dict[str, str] | None = None
+    path: str | Path,
+    records: Sequence[Record],
+    *,
+    quality: int = 90,
+    facts: dict[str, str] | None = None,
+    skeleton: str | None = None,
 ) -> None:
     """Write records (of one skeleton) as one file, atomically.
 
     Args:
         quality: of the JPEG images; masks are kept at 90.
         facts: further metadata, such as the generator's settings.
+        skeleton: of the records; needed for a shard that holds none.
 
     Raises:
-        DataError: no records, several skeletons, or the disk is full.
+        DataError: several skeletons, or none to be known, or the disk is full.
     """
-    skeletons = sorted({r.skeleton for r in records})
+    skeletons = sorted({r.skeleton for r in records} | ({skeleton} if skeleton else set()))
     if len(skeletons) != 1:
         raise DataError(f"a shard holds records of one skeleton; got {len(records)} records of {skeletons}")
     blob, parts, crcs = bytearray(), [], []
@@ -68,9 +77,9 @@ def write_shard(
         parts.append([(end - len(p), len(p)) for end, p in zip(ends, pieces)])
         blob += b"".join(pieces)
         crcs.append(zlib.crc32(b"".join(pieces)))
-    arrays = _labels(records)
+    arrays = _labels(records, len(catalog.get(skeletons[0])))
     arrays["bytes"] = np.frombuffer(bytes(blob), np.uint8)
-    arrays |= {"parts": np.array(parts, np.int64), "crc": np.array(crcs, np.int64)}
+    arrays |= {"parts": np.array(parts, np.int64).reshape(-1, 3, 2), "crc": np.array(crcs, np.int64)}
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, {"format": FORMAT, "skeleton": skeletons[0], **(facts or {})})
         sort_metadata(temporary)
@@ -93,21 +102,21 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"info holds a {type(value).__name__}, which JSON cannot store")
 
 
-def _labels(records: Sequence[Record]) -> dict[str, np.ndarray]:
-    def stack(values: Iterable[Any], dtype: type) -> np.ndarray:
-        return np.stack([np.asarray(v, dtype) for v in values])
+def _labels(records: Sequence[Record], joints: int) -> dict[str, np.ndarray]:
+    def stack(values: Iterable[Any], dtype: type, *shape: int) -> np.ndarray:
+        return np.array([np.asarray(v, dtype) for v in values], dtype).reshape(len(records), *shape)
 
     padded = [np.pad(r.camera.distortion, (0, _DISTORTION - len(r.camera.distortion))) for r in records]
     return {
-        "K": stack((r.camera.K for r in records), np.float64),
-        "R": stack((r.camera.R for r in records), np.float64),
-        "t": stack((r.camera.t for r in records), np.float64),
-        "size": stack((r.camera.size for r in records), np.int64),
-        "distortion": stack(padded, np.float64),
-        "box": stack((r.box_xywh for r in records), np.float64),
-        "joints_mm": stack((r.joints_mm for r in records), np.float32),
-        "joints_px": stack((r.joints_px for r in records), np.float32),
-        "visibility": stack((r.visibility for r in records), np.uint8),
+        "K": stack((r.camera.K for r in records), np.float64, 3, 3),
+        "R": stack((r.camera.R for r in records), np.float64, 3, 3),
+        "t": stack((r.camera.t for r in records), np.float64, 3),
+        "size": stack((r.camera.size for r in records), np.int64, 2),
+        "distortion": stack(padded, np.float64, _DISTORTION),
+        "box": stack((r.box_xywh for r in records), np.float64, 4),
+        "joints_mm": stack((r.joints_mm for r in records), np.float32, joints, 3),
+        "joints_px": stack((r.joints_px for r in records), np.float32, joints, 2),
+        "visibility": stack((r.visibility for r in records), np.uint8, joints),
         "abs_valid": stack((r.abs_valid for r in records), np.uint8),
         **_order_labels(records),
     }
@@ -126,23 +135,20 @@ def _order_labels(records: Sequence[Record]) -> dict[str, np.ndarray]:
 
 
 class Shard:
-    """Random access to the records of one file. Images stay on disk; labels are read once."""
+    """Random access to the records of one file, which stays on disk."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
-            self._file = safe_open(str(path), framework="np")
-            metadata = self._file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise DataError(f"{path}: expected a {FORMAT} file, its metadata says {metadata.get('format')!r}")
-            self._labels = {name: self._file.get_tensor(name) for name in (*_LABELS, "parts", "crc")}
-            there = set(self._file.keys())
-            self._labels |= {name: self._file.get_tensor(name) for name in _ORDER if name in there}
-            self._bytes = self._file.get_slice("bytes")
-        except (SafetensorError, OSError, ValueError) as error:
-            raise DataError(f"{path}: truncated, or not a shard ({error}). Delete it and make it again.") from error
-        self.metadata = metadata
-        self.skeleton: str = metadata["skeleton"]
+        self.metadata, self._labels = map_tensors(path)
+        if self.metadata.get("format") != FORMAT:
+            raise DataError(f"{path}: expected a {FORMAT} file, its metadata says {self.metadata.get('format')!r}")
+        missing = [name for name in (*_LABELS, "parts", "crc", "bytes") if name not in self._labels]
+        if missing:
+            raise DataError(f"{path}: not a shard, it lacks {', '.join(missing)}. Delete it and make it again.")
+        self.skeleton: str = self.metadata["skeleton"]
+
+    def __reduce__(self) -> tuple:
+        return Shard, (self.path,)
 
     def __len__(self) -> int:
         return len(self._labels["crc"])
@@ -155,17 +161,17 @@ class Shard:
         """
         parts, row = self._labels["parts"][index], {name: self._labels[name][index] for name in _LABELS}
         start, end = int(parts[0, 0]), int(parts[-1].sum())
-        data = self._bytes[start:end]
+        data = self._labels["bytes"][start:end]
         if zlib.crc32(data) != self._labels["crc"][index]:
             raise DataError(f"{self.path}: record {index} does not match its checksum. Delete the file, make it again.")
         image, mask, info = (data[offset - start : offset - start + length] for offset, length in parts)
         return Record(
             image=cv2.cvtColor(np.asarray(cv2.imdecode(image, cv2.IMREAD_COLOR)), cv2.COLOR_BGR2RGB),
             camera=_camera(row),
-            box_xywh=row["box"],
+            box_xywh=row["box"].copy(),
             joints_mm=row["joints_mm"].astype(np.float64),
             joints_px=row["joints_px"].astype(np.float64),
-            visibility=row["visibility"],
+            visibility=row["visibility"].copy(),
             skeleton=self.skeleton,
             alpha=np.asarray(cv2.imdecode(mask, cv2.IMREAD_GRAYSCALE)) if len(mask) else None,
             abs_valid=bool(row["abs_valid"]),
@@ -188,24 +194,31 @@ class ShardFolder:
     """All shards of a folder as one sequence of records; `refresh` picks up shards added since.
 
     Shards are ordered by number and only ever appended: the list stops at the first missing number, so that an index
-    means the same record for ever.
+    means the same record for ever. A shard that the folder's index names is opened when a record of it is asked for;
+    at most 512 are open at once.
+
+    Args:
+        folder: a path, or the URL of a folder in object storage (see `data.storage`), which needs an index.
+        may_be_empty: whether a folder without shards will do.
 
     Raises:
         DataError: the folder has no shard, or one is damaged.
     """
 
     def __init__(self, folder: str | Path, *, may_be_empty: bool = False) -> None:
-        self.folder = Path(folder)
-        self._shards: list[Shard] = []
-        self._ends = np.zeros(0, np.int64)
+        self.folder = folder
+        self._storage = open_storage(folder)
+        self._index: list[Entry] = read_index(self._storage)
+        self._lengths = [entry.records for entry in self._index]
+        self._open: OrderedDict[int, Shard] = OrderedDict()
         if self.refresh() == 0 and not may_be_empty:
-            raise DataError(f"no shard-000000.safetensors in {folder}: mend the path, or render some (synth render)")
+            raise DataError(f"no {shard_name(0)} in {folder}: mend the path, or make some (synth render, data prepare)")
 
     def refresh(self) -> int:
         """Look for new shards; returns the number of records now."""
-        while (path := shard_path(self.folder, len(self._shards))).exists():
-            self._shards.append(Shard(path))
-        self._ends = np.cumsum([len(s) for s in self._shards], dtype=np.int64)
+        while self._storage.shard(len(self._lengths), None) is not None:
+            self._lengths.append(len(self._shard(len(self._lengths))))
+        self._ends = np.cumsum(self._lengths, dtype=np.int64)
         return len(self)
 
     def __len__(self) -> int:
@@ -216,7 +229,25 @@ class ShardFolder:
             raise IndexError(f"record {index} of {len(self)} in {self.folder}")
         number = int(np.searchsorted(self._ends, index, side="right"))
         first = int(self._ends[number - 1]) if number else 0
-        return self._shards[number][index - first]
+        return self._shard(number)[index - first]
+
+    def _shard(self, number: int) -> Shard:
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        entry = self._index[number] if number < len(self._index) else None
+        path = self._storage.shard(number, entry)
+        if path is None:
+            raise DataError(f"{self.folder}: {shard_name(number)} is gone. Bring it back, or make the folder again.")
+        shard = self._open[number] = Shard(path)
+        if entry is not None and len(shard) != entry.records:
+            raise DataError(f"{path} has {len(shard)} records, index.json says {entry.records}. Delete index.json.")
+        if len(self._open) > _OPEN_AT_ONCE:
+            self._open.popitem(last=False)
+        return shard
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": OrderedDict()}
 
 
 Renderer = Callable[[int], Record]
@@ -255,39 +286,14 @@ def render_shards(
     missing = [n for n in range(total) if not shard_path(out, n).exists()]
     jobs = [(str(shard_path(out, n)), start + n * per_shard, per_shard, facts) for n in missing]
     done = total - len(missing)
-    for _ in _run(make_renderer, jobs, workers):
+    for _ in run_jobs(make_renderer, _render_shard, jobs, workers if len(jobs) > 1 else 0):
         done += 1
         if progress is not None:
             progress(done * per_shard, total * per_shard)
     return len(missing) * per_shard
 
 
-def _run(make_renderer: Callable[[], Renderer], jobs: list[tuple], workers: int) -> Iterable[int]:
-    """The number of records of each shard as it gets done."""
-    if not jobs:
-        return
-    if workers == 0 or len(jobs) < 2:
-        renderer = make_renderer()
-        for job in jobs:
-            yield _render_shard(renderer, *job)
-        return
-    # spawn: a forked child of a process that has used numba's or torch's threads can hang.
-    with get_context("spawn").Pool(min(workers, len(jobs)), _start, (make_renderer,)) as pool:
-        yield from pool.imap_unordered(_render_job, jobs)
-
-
-_RENDERER: list[Renderer] = []
-
-
-def _start(make_renderer: Callable[[], Renderer]) -> None:
-    cv2.setNumThreads(1)
-    _RENDERER.append(make_renderer())
-
-
-def _render_job(job: tuple) -> int:
-    return _render_shard(_RENDERER[0], *job)
-
-
-def _render_shard(renderer: Renderer, path: str, first: int, count: int, facts: dict[str, str] | None) -> int:
+def _render_shard(renderer: Renderer, job: tuple[str, int, int, dict[str, str] | None]) -> int:
+    path, first, count, facts = job
     write_shard(path, [renderer(i) for i in range(first, first + count)], facts=facts)
     return count
