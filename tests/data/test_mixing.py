@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
+from metricpose.data import mixing
 from metricpose.data.mixing import Phase, Stream, batch_counts
 from metricpose.errors import InputError
 
@@ -88,3 +91,30 @@ def test_endless_sources_are_taken_in_order():
 def test_an_empty_source_is_refused():
     with pytest.raises(InputError, match="no records"):
         stream(lengths=(0, 5))
+
+
+@pytest.mark.parametrize("length", [71, 80, 97, 160, 163, 164, 240])
+def test_long_sources_are_shuffled_in_windows_of_blocks(monkeypatch, length):
+    """Blocks of 4 and windows of 20 blocks in place of 256 and 512: each record once, few blocks at a time."""
+    for name, value in (("_WHOLE_UP_TO", 70), ("_BLOCK", 4), ("_WINDOW", 20)):
+        monkeypatch.setattr(mixing, name, value)
+    order = [mixing.shuffled((1, 2), length, place) for place in range(length)]
+    assert sorted(order) == list(range(length))
+    assert order != [mixing.shuffled((1, 3), length, place) for place in range(length)]
+    for start in range(0, 80 * ((length // 4 - 1) // 20), 80):
+        window = order[start : start + 80]
+        assert len({i // 4 for i in window}) == 20
+        assert sum(abs(a - b) == 1 for a, b in pairwise(window)) < 15
+    assert max(Counter(i // 4 for i in order[:40]).values()) < 5
+
+
+def test_ten_million_records_need_no_long_table():
+    stream_ = Stream(3, (64,), [[Phase(0, 10_000_000)]])
+    mixing._permutation.cache_clear()
+    tracemalloc.start()
+    seen = {d.record for step in (0, 1, 100_000, 156_249) for d in stream_.batch(step)}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(seen) == 4 * 64
+    assert max(seen) > 9_000_000
+    assert peak < 8e6

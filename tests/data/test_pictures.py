@@ -126,9 +126,9 @@ def test_damage_inside_a_video_is_named(tmp_path: Path) -> None:
     start = data.index(b"movi") + 200
     data[start : len(data) * 2 // 3] = bytes(len(data) * 2 // 3 - start)
     path.write_bytes(bytes(data))
+    count = frame_count(path)
     with pytest.raises(DataError, match=r"a\.avi: expected frame \d+, found"):
-        for number in range(frame_count(path)):
-            level(path, number)
+        [level(path, number) for number in range(count)]
 
 
 def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,10 @@
 Nothing is remembered between steps: which records make up step 12345, and the random seed of each of their samples,
 follow from the numbers alone. So a resumed run, another number of worker processes or another number of ranks see
 exactly the same data.
+
+Up to a million records are shuffled as a whole. Longer sources are shuffled as blocks of 256 neighbours, and then
+record by record within windows of 512 blocks: what is read lies in a moving set of files, as a cache of object storage
+or a disk needs it, and no table is as long as the source.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from jaxtyping import Int
 from metricpose.errors import InputError
 from metricpose.types import Record
 
-_SHUFFLED_UP_TO = 1 << 24
+_WHOLE_UP_TO = 1 << 20
+_ENDLESS_FROM = 1 << 31
+_BLOCK, _WINDOW = 256, 512
 
 
 @runtime_checkable
@@ -85,16 +91,28 @@ class Stream:
         history = self.phases[source]
         phase = history[bisect_right(history, number, key=lambda p: p.since) - 1]
         epoch, place = divmod(number - phase.since, phase.length)
-        if phase.length <= _SHUFFLED_UP_TO:
-            index = int(_permutation(self.seed, source, phase.since, epoch, phase.length)[place])
-        else:  # practically endless: rendered on demand, where neighbours are as unlike as any two
-            index = place
+        # Practically endless sources are rendered on demand: their neighbours are as unlike as any two.
+        endless = phase.length >= _ENDLESS_FROM
+        index = place if endless else shuffled((self.seed, source, phase.since, epoch), phase.length, place)
         return Draw(source, index, (self.seed, source, number))
 
 
+def shuffled(key: tuple[int, ...], length: int, place: int) -> int:
+    """The record at a place of the shuffled order of `length` records that the key stands for."""
+    if length <= _WHOLE_UP_TO:
+        return int(_permutation(key, length)[place])
+    blocks, span = length // _BLOCK, _BLOCK * _WINDOW
+    window = min(place // span, (blocks - 1) // _WINDOW)
+    first = window * span
+    size = length - first if window == (blocks - 1) // _WINDOW else span
+    at = first + int(_permutation((*key, window), size)[place - first])
+    block, offset = divmod(at, _BLOCK)
+    return at if block >= blocks else int(_permutation(key, blocks)[block]) * _BLOCK + offset
+
+
 @lru_cache(maxsize=16)
-def _permutation(seed: int, source: int, since: int, epoch: int, length: int) -> Int[np.ndarray, " n"]:
-    return np.random.default_rng((seed, source, since, epoch)).permutation(length)
+def _permutation(key: tuple[int, ...], length: int) -> Int[np.ndarray, " n"]:
+    return np.random.default_rng(key).permutation(length)
 
 
 def batch_counts(batch_size: int, shares: list[float]) -> tuple[int, ...]:
