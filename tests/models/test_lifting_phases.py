@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from metricpose.cli.assembly import build_network
+from metricpose.config import load_recipe
 from metricpose.data.loading import SampleMaker, fixed_batches, unpack
 from metricpose.data.pipeline import Augmentation
 from metricpose.models.lifting import Lifting, LiftingConfig
@@ -15,7 +17,7 @@ from metricpose.models.s3ht import Widths
 from metricpose.skeleton import catalog
 from metricpose.training.loop import TrainingData, train
 from metricpose.training.settings import TrainingConfig
-from metricpose.weights import load_weights, read_tensors
+from metricpose.weights import load_weights, read_tensors, save_model
 from people import People
 
 SIDE = 64
@@ -142,3 +144,27 @@ def test_bf16_changes_the_result_little():
     assert all(value.dtype == torch.float32 for value in pose[:4])
     assert pose.joints_abs_mm.isfinite().all()
     assert (torch.linalg.eigvalsh(pose.covariance_mm2.double()) > 0).all()
+
+
+def test_the_two_recipes_fit_together(repository, tmp_path):
+    """The second starts from what the first writes; the bones' kernel shrinks over the first's own steps."""
+    small = [
+        "model.preset=narrow", f"model.config.side={SIDE}", "model.config.depth_bins=5", "model.config.slab_bins=7",
+        "model.config.widths=[[6], 5, 3, 8, 4, 9]", "model.config.lifter_width=12", "init_backbone=null",
+    ]  # fmt: skip
+    first = load_recipe(repository / "recipes" / "lifting-stage1.yaml", small)
+    assert first.model.build().horizon_steps == first.training.steps
+    assert first.training.schedule.factor(42_500, 50_000) == 0.1
+    model = build_network(first)
+    assert model.config.phase == "stage1"
+    save_model(tmp_path / "first.safetensors", model, "lifting", facts={})
+    second = load_recipe(
+        repository / "recipes" / "lifting-lifter.yaml", [*small, f"init_from={tmp_path / 'first.safetensors'}"]
+    )
+    assert second.training == first.training
+    lifter = build_network(second)
+    assert lifter.config.phase == "lifter"
+    half = model.steps.volumes.volumes.weight.half().float()
+    assert torch.equal(lifter.steps.volumes.volumes.weight, half)
+    published = load_recipe(repository / "recipes" / "lifting-lifter.yaml").model.build()
+    assert (published.backbone, published.side, published.standard_stature_mm) == ("resnet50", 256, 1077)

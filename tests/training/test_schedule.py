@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from metricpose.training.schedule import ScheduleConfig, cosine, metrabs, one_cycle, one_cycle_linear
+from metricpose.training.schedule import ScheduleConfig, cosine, drop, metrabs, one_cycle, one_cycle_linear
 
 
 def test_metrabs_end_points_are_the_published_ones():
@@ -18,6 +18,12 @@ def test_metrabs_end_points_are_the_published_ones():
 def test_cosine_and_one_cycle_end_points():
     assert [cosine(s, 80, 0.1) for s in (0, 40, 80, 90)] == pytest.approx([1, 0.55, 0.1, 0.1])
     assert [one_cycle(s, 100) for s in (0, 15, 30, 100)] == pytest.approx([0.04, 0.52, 1, 4e-6])
+
+
+def test_drop_at_the_seventeenth_of_twenty_epochs():
+    assert [drop(s, 200) for s in (0, 169, 170, 199)] == [1, 1, 0.1, 0.1]
+    config = ScheduleConfig(kind="drop", warmup=10)
+    assert [config.factor(s, 200) for s in (4, 100, 180)] == [0.5, 1, 0.1]
 
 
 def test_warm_up_rises_to_the_curve_and_one_cycle_needs_none():

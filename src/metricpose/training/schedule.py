@@ -12,14 +12,14 @@ class ScheduleConfig(BaseModel):
     """Which curve the learning rate follows.
 
     Attributes:
-        kind: metrabs (two exponential phases, as published), cosine, constant, one_cycle, or one_cycle_linear
-            (MargiPose; it moves the momentum of SGD too).
+        kind: metrabs (two exponential phases, as published), cosine, constant, drop (cascaded dimension lifting),
+            one_cycle, or one_cycle_linear (MargiPose; it moves the momentum of SGD too).
         warmup: steps of linear rise from 0, multiplied onto any curve but the one-cycles, which rise by themselves.
         final: cosine's last factor.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["metrabs", "cosine", "constant", "one_cycle", "one_cycle_linear"] = "metrabs"
+    kind: Literal["metrabs", "cosine", "constant", "drop", "one_cycle", "one_cycle_linear"] = "metrabs"
     warmup: int = Field(default=0, ge=0)
     final: float = Field(default=0.01, ge=0, le=1)
 
@@ -30,8 +30,8 @@ class ScheduleConfig(BaseModel):
         if self.kind == "one_cycle_linear":
             return one_cycle_linear(step, steps)
         rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        curves = {"metrabs": metrabs(step, steps), "cosine": cosine(step, steps, self.final), "constant": 1.0}
-        return rise * curves[self.kind]
+        curves = {"metrabs": metrabs(step, steps), "cosine": cosine(step, steps, self.final), "drop": drop(step, steps)}
+        return rise * curves.get(self.kind, 1.0)
 
     def momentum(self, step: int, steps: int, base: float) -> float:
         """Momentum of SGD: `base`; along one_cycle_linear it falls (0.9 to 0.85) while the learning rate rises."""
@@ -49,6 +49,11 @@ def metrabs(step: int, steps: int, *, first_phase: float = 0.92) -> float:
 def cosine(step: int, steps: int, final: float) -> float:
     """1 -> `final` along half a cosine."""
     return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+
+
+def drop(step: int, steps: int, *, at: float = 17 / 20, factor: float = 0.1) -> float:
+    """1, then `factor` from the share `at` of the run on ("reduced by a factor of 10 at the 17th epoch" of 20, CDL)."""
+    return 1.0 if step < at * steps else factor
 
 
 def one_cycle(step: int, steps: int, *, rise: float = 0.3, start: float = 0.04, final: float = 4e-6) -> float:
