@@ -12,7 +12,9 @@ from torch.nn import functional
 
 from metricpose.errors import CheckpointError
 from metricpose.importing import margipose
-from metricpose.importing.margipose import H36M_PRINCIPAL, import_margipose, model_config
+from metricpose.importing.checkpoint import read_checkpoint
+from metricpose.importing.description import H36M_PRINCIPAL, training_crops
+from metricpose.importing.margipose import import_margipose, model_config
 from metricpose.models.margipose import MargiposeConfig
 from metricpose.weights import load_model, save_model
 from reference import checkpoints
@@ -230,7 +232,7 @@ def test_the_crops_of_the_training_set_are_told_by_its_name(
 ) -> None:
     content: dict[str, Any] = {"state_dict": {"x": torch.zeros(1)}}
     torch.save(content | ({"train_datasets": datasets} if datasets else {}), tmp_path / name)
-    found, notes = margipose._principal(margipose.read_checkpoint(tmp_path / name), tmp_path / name)
+    found, notes = training_crops(read_checkpoint(tmp_path / name).extras, tmp_path / name)
     assert found == principal
     assert len(notes) == (principal is None)
 

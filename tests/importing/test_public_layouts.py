@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from metricpose.importing import hemlets, margipose, metrabs
+from metricpose.importing import chatterbox, hemlets, margipose, metrabs
+from metricpose.models.chatterbox import Chatterbox, ChatterboxConfig
 from metricpose.models.hemlets import Hemlets, HemletsConfig
 from metricpose.models.margipose import Margipose, MargiposeConfig
 from metricpose.models.metrabs_points import MetrabsPoints
@@ -21,20 +22,26 @@ COUNTS = {"inceptionv4": (2278, 57_867_668), "resnet18": (2223, 57_577_844), "re
 COUNTS |= {"resnet50": (2314, 58_405_620), "s": (782, 26_576_083), "l": (1548, 123_632_867)}
 
 
-def table(name: str) -> checkpoints.Shapes:
+def rows(name: str) -> list[dict[str, str]]:
     """A shared table; skips where there is none."""
     default = Path(__file__).resolve().parents[3] / "shared" / "specs" / "checkpoints"
     path = Path(os.environ.get("METRICPOSE_CHECKPOINT_TABLES", default)) / f"{name}.tsv"
     if not path.is_file():
-        pytest.skip(f"needs METRICPOSE_CHECKPOINT_TABLES or {path}")
-    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
-    return {row[0]: ast.literal_eval(row[1]) for row in rows}
+        pytest.skip("needs METRICPOSE_CHECKPOINT_TABLES or ../shared/specs/checkpoints")
+    head, *lines = [line.split("\t") for line in path.read_text().splitlines()]
+    return [dict(zip(head, line)) for line in lines]
+
+
+def table(name: str) -> checkpoints.Shapes:
+    """Names and shapes of a shared table."""
+    return {row["key"]: ast.literal_eval(row["shape"]) for row in rows(name)}
 
 
 @pytest.mark.parametrize(
     ("name", "derived"),
     [
         ("margipose", checkpoints.margipose()),
+        ("margipose_chatterbox", checkpoints.chatterbox()),
         ("hemlets", checkpoints.hemlets()),
         ("metrabs_s256", checkpoints.metrabs("s")),
         ("metrabs_l384", checkpoints.metrabs("l")),
@@ -87,3 +94,65 @@ def test_hemlets_asks_for_every_public_tensor_but_the_grid() -> None:
     named = public_shapes(module, hemlets.public_name)
     assert {**named, hemlets.GRID: (1, 18, 64)} == checkpoints.hemlets()
     assert parameters(module) == 49_614_844
+
+
+def test_chatterbox_asks_for_every_public_tensor_and_no_other() -> None:
+    with torch.device("meta"):
+        module = Chatterbox(ChatterboxConfig.published())
+    named = public_shapes(module, chatterbox.public_name)
+    assert named == checkpoints.chatterbox()
+    assert (len(named), parameters(module)) == (483, 75_626_560)
+
+
+NETWORKS = {
+    "margipose_modules": (
+        lambda: Margipose(MargiposeConfig.published()),
+        lambda key: margipose.public_name(key, "inceptionv4_stem"),
+    ),
+    "margipose_chatterbox_modules": (lambda: Chatterbox(ChatterboxConfig.published()), chatterbox.public_name),
+    "hemlets_modules": (lambda: Hemlets(HemletsConfig.published()), hemlets.public_name),
+    "metrabs_s256_modules": (lambda: _metrabs("s"), metrabs.public_name),
+    "metrabs_l384_modules": (lambda: _metrabs("l"), metrabs.public_name),
+}
+
+
+def _metrabs(size: str) -> MetrabsPoints:
+    return MetrabsPoints(metrabs.model_config(metrabs.PUBLISHED[size], 555, metrabs.Joints("points_555", ())))
+
+
+def described(module: torch.nn.Module, row: dict[str, str]) -> dict[str, str]:
+    """Settings of a layer, as the tables write them; empty where a table has nothing."""
+
+    def pair(value: object) -> str:
+        return str(value).replace(" ", "")
+
+    if isinstance(module, torch.nn.BatchNorm2d):
+        return {"type": "BatchNorm2d", "eps": str(module.eps)}
+    assert isinstance(module, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))
+    found = {name: pair(getattr(module, f"{name}_size" if name == "kernel" else name)) for name in ("kernel", "stride")}
+    found |= {"dilation": pair(module.dilation), "groups": str(module.groups), "bias": str(module.bias is not None)}
+    if isinstance(module, torch.nn.ConvTranspose2d):
+        return found | {"type": "ConvTranspose2d", "output_padding": pair(module.output_padding)}
+    return found | {"type": "Conv2d"}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_layer_moves_as_the_public_one(name: str) -> None:
+    """Kernel, stride, dilation, padding, groups, bias and epsilon, which no tensor shows."""
+    build, public_name = NETWORKS[name]
+    with torch.device("meta"):
+        network = build()
+    layers = {
+        public_name(f"{key}.weight"): module for key, module in network.named_modules() if hasattr(module, "weight")
+    }
+    expected = {f"{row['module']}.weight": row for row in rows(name) if row["type"].startswith(("Conv", "BatchNorm"))}
+    assert layers.keys() == expected.keys()
+    for key, row in expected.items():
+        found = described(layers[key], row)
+        # The shortcut of a ResNet picks its samples itself (`strides.subsample`) before a layer that moves by one.
+        if "downsample.0" in key and row["stride"] == "(2,2)":
+            found["stride"] = "(2,2)"
+        assert found == {name: row[name] for name in found}, key
+        padding = getattr(layers[key], "padding", None)
+        if row["padding"] != "(0,0)" and isinstance(padding, tuple):
+            assert str(padding).replace(" ", "") == row["padding"], key

@@ -109,6 +109,33 @@ def margipose_column(name: str, joints: int) -> Shapes:
     return found
 
 
+def chatterbox(joints: int = 17) -> Shapes:
+    """The second network of MargiPose's code."""
+    later = {k: v for k, v in resnet(34, 4, "").items() if k.startswith(("layer3", "layer4"))}
+    renamed = {"layer3": "xy_hm_cnn.layer1", "layer4": "xy_hm_cnn.layer2"}
+    found = resnet(34, 2, "in_cnn.") | {renamed[k[:6]] + k[6:]: v for k, v in later.items()}
+    found |= conv("xy_hm_cnn.hm_conv", joints, 512, 1)
+    for name, window in (("zy_hm_cnn", (1, 8)), ("xz_hm_cnn", (8, 1))):
+        for i, (inputs, outputs) in enumerate(((128, 256), (256, 256), (256, 512), (512, 512))):
+            found |= chatterbox_block(f"{name}.down_convs.{i}", inputs, outputs, up=False)
+        found |= {**conv(f"{name}.down_convs.4", 1024, 512, *window), **norm(f"{name}.down_convs.5", 1024)}
+        found |= {**conv(f"{name}.up_convs.0", 1024, 512, *window), **norm(f"{name}.up_convs.1", 512)}
+        for i, (inputs, outputs) in enumerate(((512, 512), (512, 256), (256, 256), (256, 128)), 3):
+            found |= chatterbox_block(f"{name}.up_convs.{i}", inputs, outputs, up=True)
+        found |= conv(f"{name}.up_convs.7", joints, 128, 1)
+    return found
+
+
+def chatterbox_block(name: str, inputs: int, outputs: int, up: bool) -> Shapes:
+    """Its residual block; going up the first layer is transposed."""
+    first, second = (inputs, outputs) if up else (outputs, inputs)
+    found = {**conv(f"{name}.conv1", first, second, 3), **norm(f"{name}.bn1", outputs)}
+    found |= {**conv(f"{name}.conv2", outputs, outputs, 3), **norm(f"{name}.bn2", outputs)}
+    if inputs != outputs:
+        found |= {**conv(f"{name}.resample.0", first, second, 1), **norm(f"{name}.resample.1", outputs)}
+    return found
+
+
 def hemlets() -> Shapes:
     """The whole network."""
     found = resnet(50, 4, "backbone.")

@@ -8,7 +8,7 @@ from typing import Any
 PUBLISHED: dict[str, dict[str, Any]] = {
     "metro": {"backbone": "resnet50"},
     "metrabs": {"backbone": "resnet50"},
-    "metrabs_points": {"backbone": "efficientnetv2_l", "side": 384},
+    "metrabs_points": {"backbone": "efficientnetv2_l", "side": 384, "skeleton": "metrabs_77"},
     "twofive": {"backbone": "resnet50"},
     "margipose": {
         "skeleton": "mpi_inf_3dhp_17",
@@ -17,6 +17,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "stages": 4,
         "widths": (128, 192),
     },
+    "chatterbox": {"skeleton": "mpi_inf_3dhp_17", "backbone": "resnet34_stem", "widths": (128, 512)},
     "hemlets": {
         "skeleton": "hemlets_18",
         "backbone": "resnet50",
@@ -37,6 +38,7 @@ CITED = {
     "metrabs_points": "Sarandi et al., WACV 2023",
     "twofive": "as in Sarandi et al. 2020",
     "margipose": "Nibali et al., WACV 2019",
+    "chatterbox": "A. Nibali's MargiPose repository",
     "hemlets": "Zhou et al., ICCV 2019",
     "lifting": "Zhang et al., AAAI 2021",
 }

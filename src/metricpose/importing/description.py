@@ -1,4 +1,4 @@
-"""The ``model_desc`` of a public MargiPose file: type, version and settings of the network."""
+"""What a public MargiPose file says about itself: type, version and settings of the network, and the data sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metricpose.errors import CheckpointError
+
+LICENCE = "code Apache 2.0; trained on Human3.6M or MPI-INF-3DHP and MPII, whose licences allow non-commercial use only"
+H36M_PRINCIPAL = (131.6, 129.6)
+"""Mean principal point of Human3.6M's four cameras on a crop of 256 pixels, where the public crops have it."""
 
 
 class Description(NamedTuple):
@@ -42,3 +46,16 @@ def version_of(description: Description, where: Path) -> tuple[int, ...]:
     if not found:
         raise CheckpointError(f"{where}: model_desc has the version {description.version!r}; expected such as 6.0.1")
     return tuple(map(int, found.groups()))
+
+
+def training_crops(extras: Mapping[str, Any], path: Path) -> tuple[tuple[float, float] | None, list[str]]:
+    """Where the crops of the training set had their principal point (`MargiposeConfig.legacy_principal`), and notes.
+
+    The data sets are named in the file, or else by its name.
+    """
+    listed = extras.get("train_datasets")
+    names = [str(name) for name in listed] if isinstance(listed, (list, tuple)) else [path.stem]
+    if any("h36m" in name for name in names):
+        return H36M_PRINCIPAL, []
+    note = "trained on crops whose principal point was not in their middle; by how much is not recorded (some pixels)"
+    return None, [note]

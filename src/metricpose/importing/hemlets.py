@@ -90,6 +90,6 @@ def _check_grid(grid: Tensor, shape: tuple[int, ...], path: Path) -> None:
     expected = torch.linspace(0, 1, shape[-1]).expand(shape)
     if grid.shape != expected.shape or not torch.allclose(grid.float(), expected, atol=1e-5):
         raise CheckpointError(
-            f"{path}: {GRID} of shape {tuple(grid.shape)} is not the grid i / {shape[-1] - 1} of shape {shape} that the "
-            "released network is used with"
+            f"{path}: {GRID} of shape {tuple(grid.shape)} is not the grid i / {shape[-1] - 1} of shape {shape} with "
+            "which the released network is used"
         )

@@ -27,15 +27,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from metricpose.errors import CheckpointError
-from metricpose.importing.checkpoint import Checkpoint, read_checkpoint
-from metricpose.importing.description import Description, read_description, version_of
+from metricpose.importing.chatterbox import import_chatterbox, is_chatterbox
+from metricpose.importing.checkpoint import read_checkpoint
+from metricpose.importing.description import LICENCE, Description, read_description, training_crops, version_of
 from metricpose.importing.fitting import fit
 from metricpose.importing.imported import Imported
 from metricpose.models.margipose import Margipose, MargiposeConfig
 
-LICENCE = "code Apache 2.0; trained on Human3.6M or MPI-INF-3DHP and MPII, whose licences allow non-commercial use only"
-H36M_PRINCIPAL = (131.6, 129.6)
-"""Mean principal point of Human3.6M's four cameras on a crop of 256 pixels, where the public crops have it."""
 JOINTS = 17
 
 _RESNET = {"backbone.conv1": "0", "backbone.bn1": "1", "backbone.layer1": "4", "backbone.layer2": "5"}
@@ -56,10 +54,12 @@ def import_margipose(path: Path) -> Imported:
             tensors do not fit.
     """
     checkpoint = read_checkpoint(path)
-    tensors = {re.sub(r"^inner\.module\.", "inner.", key): value for key, value in checkpoint.tensors.items()}
     description = read_description(checkpoint.extras, path)
+    if is_chatterbox(description, checkpoint.tensors):
+        return import_chatterbox(checkpoint, description, path)
+    tensors = {re.sub(r"^inner\.module\.", "inner.", key): value for key, value in checkpoint.tensors.items()}
     config = model_config(description, tensors, path)
-    principal, notes = _principal(checkpoint, path)
+    principal, notes = training_crops(checkpoint.extras, path)
     model = Margipose(config.model_copy(update={"legacy_principal": principal}))
     where = f"{path}, read as MargiPose with {config.backbone} and {config.stages} stages"
     fit(model, tensors, lambda key: public_name(key, config.backbone), where)
@@ -168,13 +168,3 @@ def _stem_name(key: str) -> str:
         if key.startswith(own + "."):
             return public + key.removeprefix(own)
     return key.removeprefix("backbone.")
-
-
-def _principal(checkpoint: Checkpoint, path: Path) -> tuple[tuple[float, float] | None, list[str]]:
-    """Where the crops of the training set had their principal point, and notes; see `MargiposeConfig`."""
-    listed = checkpoint.extras.get("train_datasets")
-    names = [str(name) for name in listed] if isinstance(listed, (list, tuple)) else [path.stem]
-    if any("h36m" in name for name in names):
-        return H36M_PRINCIPAL, []
-    note = "trained on crops whose principal point was not in their middle, by how much is not recorded (some pixels)"
-    return None, [note]

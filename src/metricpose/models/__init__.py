@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from metricpose.errors import InputError
+from metricpose.models.chatterbox import Chatterbox, ChatterboxConfig
 from metricpose.models.hemlets import Hemlets, HemletsConfig
 from metricpose.models.lifting import Lifting, LiftingConfig
 from metricpose.models.margipose import Margipose, MargiposeConfig
@@ -20,6 +21,7 @@ MODELS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
     "metrabs_points": (MetrabsPointsConfig, MetrabsPoints),
     "twofive": (TwofiveConfig, Twofive),
     "margipose": (MargiposeConfig, Margipose),
+    "chatterbox": (ChatterboxConfig, Chatterbox),
     "hemlets": (HemletsConfig, Hemlets),
     "lifting": (LiftingConfig, Lifting),
 }

@@ -55,7 +55,7 @@ from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres
 from metricpose.models.backbone import Backbone, build_backbone
 from metricpose.models.base import COVARIANCE_FLOOR_MM2
-from metricpose.models.columns import PLANES, Column, check_permutation
+from metricpose.models.columns import PLANES, Column, Plane, check_permutation
 from metricpose.models.height import PUBLISHED_HEIGHT_MM, HeightScale, Legs, Scale
 from metricpose.models.inception import STEMS, STRIDE, build_stem
 from metricpose.models.margipose_loss import Outside, Regularisation, labels_of, stage_losses
@@ -166,11 +166,14 @@ class Margipose(nn.Module):
         self.backbone = _extractor(config, backbone_weights)
         self.adapter = _adapter(config, cast(Backbone, self.backbone).channels)
         for plane in PLANES:
-            kind = plane if config.axis_permutation else "xy"
-            stages = [Column(joints, kind, config.widths, config.dilated) for _ in range(config.stages)]
-            self.add_module(f"{plane}_columns", nn.ModuleList(stages))
+            self.add_module(f"{plane}_columns", nn.ModuleList(self._column(plane) for _ in range(config.stages)))
         self.combiners = nn.ModuleList(nn.Conv2d(3 * joints, wide, 1, bias=False) for _ in range(config.stages - 1))
         self.scale = HeightScale(self.skeleton, config.height_legs, config.height_mm)
+
+    def _column(self, plane: Plane) -> nn.Module:
+        """Features to the logits of one plane."""
+        kind = plane if self.config.axis_permutation else "xy"
+        return Column(len(self.skeleton), kind, self.config.widths, self.config.dilated)
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> MargiposeOutput:
         """Crops in [0, 1] to the maps of every stage and their expectations.

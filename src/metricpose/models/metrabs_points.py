@@ -48,7 +48,6 @@ class MetrabsPointsConfig(MetrabsConfig):
         centred_pixels: whether pixel coordinates are those of a centred network; None: if the network is.
     """
 
-    skeleton: str = "metrabs_77"
     points: Annotated[int, Field(ge=1)] = 555
     readout: tuple[int, ...] = ()
     centred_pixels: bool | None = None
