@@ -53,7 +53,7 @@ from metricpose.models.backbone import Backbone, build_backbone
 from metricpose.models.base import calibrated, check_calibration, volume_covariance, volume_means
 from metricpose.models.hemlets_targets import Labels, Outside, TargetMaps, part_indices
 from metricpose.models.recovery import BoneScale, FlatPose, Recovery
-from metricpose.models.upsampling import Deconvolutions, initialise_small
+from metricpose.models.upsampling import INIT_STD, Deconvolutions, initialise_small
 from metricpose.skeleton import catalog
 from metricpose.types import Batch, Pose
 
@@ -77,6 +77,8 @@ class HemletsConfig(BaseModel):
         deconvolutions: channels of each; both branches have as many.
         feature_width, encoder_width, head_width: channels of the upsampled features, the encoded maps, and the hidden
             layer of the volumes.
+        init_std: of the initial weights behind the backbone; None for torch's own, by fan-in, from which narrow
+            layers learn several times faster than from the paper's 0.001.
         depth_bins: cells along z.
         box_mm: depth of the volume, with the root in its middle.
         alpha: weight of all maps.
@@ -104,6 +106,7 @@ class HemletsConfig(BaseModel):
     feature_width: Width = 64
     encoder_width: Width = 48
     head_width: Width = 96
+    init_std: Annotated[float, Field(gt=0)] | None = None
     depth_bins: Width = 16
     box_mm: Annotated[float, Field(gt=0)] = 2000.0
     alpha: Annotated[float, Field(ge=0)] = 0.05
@@ -117,7 +120,8 @@ class HemletsConfig(BaseModel):
         """The released network, and the paper's losses, with any field changed by name."""
         settings: dict[str, Any] = {
             "skeleton": "hemlets_18", "backbone": "resnet50", "centred": False, "deconvolutions": (256, 256, 256),
-            "feature_width": 1024, "encoder_width": 256, "head_width": 1024, "depth_bins": 64, "outside": "mask",
+            "feature_width": 1024, "encoder_width": 256, "head_width": 1024, "depth_bins": 64, "init_std": INIT_STD,
+            "outside": "mask",
         }  # fmt: skip
         return cls(**(settings | changes))
 
@@ -137,7 +141,7 @@ class UpsamplingBranch(nn.Module):
 
     def __init__(self, inputs: int, widths: tuple[int, ...], outputs: int | None) -> None:
         super().__init__()
-        self.upsampling = Deconvolutions(inputs, widths)
+        self.upsampling = Deconvolutions(inputs, widths, std=None)
         wide = self.upsampling.channels
         self.tail: nn.Module = nn.Identity() if outputs is None else nn.Conv2d(wide, outputs, 3, padding=1)
         self.channels = wide if outputs is None else outputs
@@ -167,7 +171,7 @@ class Hemlets(BoneScale):
         self.start_recovery(config.recovery)
 
     def _build(self, channels: int) -> None:
-        """Both branches and the head, with small random weights."""
+        """Both branches and the head."""
         config, volumes = self.config, len(self.skeleton) * self.config.depth_bins
         plain = config.intermediate == "none"
         self.features = UpsamplingBranch(channels, config.deconvolutions, None if plain else config.feature_width)
@@ -178,9 +182,9 @@ class Hemlets(BoneScale):
             self.encoder = _layer(sum(self.map_channels), config.encoder_width, 3)
             hidden = _layer(config.feature_width + config.encoder_width, config.head_width, 1)
             self.head = nn.Sequential(*hidden, nn.Conv2d(config.head_width, volumes, 1))
-        for name, part in self.named_children():
-            if name != "backbone":
-                initialise_small(part)
+        if config.init_std is not None:
+            for part in (p for name, p in self.named_children() if name != "backbone"):
+                initialise_small(part, config.init_std)
 
     @property
     def map_channels(self) -> tuple[int, int]:

@@ -23,12 +23,17 @@ class Deconvolutions(nn.Sequential):
 
     Child 3 i is the transposed convolution of layer i, child 3 i + 1 its batch norm.
 
+    Args:
+        inputs: channels of the features.
+        widths: channels of each layer.
+        std: of the initial weights; None for torch's own, by fan-in, from which narrow layers learn faster.
+
     Attributes:
         channels: of the output.
         factor: how many times finer the output's grid is.
     """
 
-    def __init__(self, inputs: int, widths: Sequence[int] = (256, 256, 256)) -> None:
+    def __init__(self, inputs: int, widths: Sequence[int] = (256, 256, 256), *, std: float | None = INIT_STD) -> None:
         layers: list[nn.Module] = []
         for width in widths:
             layers += [
@@ -40,7 +45,8 @@ class Deconvolutions(nn.Sequential):
         super().__init__(*layers)
         self.channels = inputs
         self.factor = 2 ** len(widths)
-        initialise_small(self)
+        if std is not None:
+            initialise_small(self, std)
 
 
 def initialise_small(module: nn.Module, std: float = INIT_STD) -> None:
