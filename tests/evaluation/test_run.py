@@ -13,12 +13,14 @@ from metricpose.data.pipeline import make_sample
 from metricpose.errors import InputError
 from metricpose.evaluation.predictions import Header, own_frame
 from metricpose.evaluation.run import describe_model, predict_records
+from metricpose.geometry.bonedepth import bone_lengths
 from metricpose.geometry.crop import crop_camera
+from metricpose.models.height import HeightScale
 from metricpose.models.twofive import Twofive, TwofiveConfig
 from metricpose.predict.estimate import estimate
 from metricpose.predict.network import FROM_BOX, CropNetwork
-from metricpose.predict.views import schedule
-from metricpose.types import Batch, Pose
+from metricpose.predict.views import View, schedule, view_camera
+from metricpose.types import Batch, Pose, Record
 from oracle import SIDE, Oracle, records
 
 HEADER = Header("synthetic", "made up", "test", 0, 0, "true boxes", "metricpose_25", "pelvis", "network")
@@ -97,8 +99,8 @@ class Guess(Oracle):
         return Pose(joints[..., :2], joints - joints[:, :1], joints, None, torch.zeros(len(joints), dtype=torch.int64))
 
 
-@pytest.mark.parametrize("views", [1, 3])
-def test_every_number_of_views_agrees_with_the_product(views: int) -> None:
+@pytest.mark.parametrize("views", [1, 3, "margipose-5", "margipose-10"])
+def test_every_number_of_views_agrees_with_the_product(views: Any) -> None:
     known = records(3)
     model = Guess(known)
     found = predict_records(model, known, HEADER, views=views)
@@ -132,6 +134,41 @@ def test_oracles_of_the_baseline_are_given_the_truth_they_ask_for(recovery: str)
     else:
         lengths = [np.linalg.norm(joints[:, a] - joints[:, b], axis=-1) for a, b in model.skeleton.edges]
         np.testing.assert_allclose(seen["bone_lengths_mm"], np.stack(lengths, 1), rtol=1e-5)
+
+
+class Informed(Oracle):
+    """Predicts the truth of each view, and checks that it is given what `needs_gt` names, of that view."""
+
+    needs_gt = ("root_depth_mm", "bone_lengths_mm", "height_mm")
+
+    def __init__(self, known: list[Record], views: list[View]) -> None:
+        super().__init__(known)
+        self.scale, self.views = HeightScale(self.skeleton), views
+
+    def decode(self, output: Any, K: torch.Tensor, **truth: torch.Tensor) -> Pose:
+        seen = [self._seen(int(i), self.views[k % len(self.views)]) for k, i in enumerate(output.who)]
+        joints = torch.from_numpy(np.stack(seen)).float()
+        torch.testing.assert_close(truth["root_depth_mm"], joints[:, 0, 2])
+        torch.testing.assert_close(truth["bone_lengths_mm"], bone_lengths(joints, self.skeleton.edges))
+        torch.testing.assert_close(truth["height_mm"], self.scale.height(joints))
+        return Pose(joints[..., :2], joints - joints[:, :1], joints)
+
+    def _seen(self, index: int, view: View) -> np.ndarray:
+        record = self.known[index]
+        crop = view_camera(own_frame(record.camera), record.box_xywh, SIDE, view, (0.0, -1.0, 0.0))
+        joints = crop.to_camera(record.joints_mm)
+        return joints[self.skeleton.mirror] if view.flip else joints
+
+
+@pytest.mark.parametrize("views", [1, 2, "margipose-10"])  # Not those that change the grey that says who it is.
+def test_truth_is_that_of_each_view_in_its_order(views: Any) -> None:
+    """All views of a person are one pass, even if there are more of them than the batch size."""
+    known = records(3)
+    model = Informed(known, schedule(views))
+    found = predict_records(model, known, HEADER, views=views, batch_size=2)
+    for index, record in enumerate(known):
+        np.testing.assert_allclose(found.joints_abs_mm[index], record.joints_mm, atol=0.1)
+    assert max(model.batches) == max(2, len(schedule(views)))
 
 
 def test_a_real_network_runs_and_equals_its_own_decoder() -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
 
+from metricpose.cli import evaluate, predict
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
-from metricpose.predict.views import View, crop_view, schedule
+from metricpose.predict.views import Policy, View, crop_view, policy, schedule, view_camera
 
 CAMERA = Camera.from_fov((641, 480), math.radians(60))
 BOX = np.array([200.0, 100, 150, 240])
 UP = (0.0, -1.0, 0.0)
+
+
+def hints(command: Any) -> dict[str, Any]:
+    text = inspect.signature(command).parameters
+    return {n: eval(p.annotation, {"Literal": Literal}) for n, p in text.items() if n in ("views", "tta")}
 
 
 def picture() -> np.ndarray:
@@ -68,3 +76,29 @@ def test_zoom_and_roll_reach_the_camera() -> None:
     assert changed.K[0, 0] / plain.K[0, 0] == pytest.approx(0.8)
     turn = changed.R @ plain.R.T
     assert math.acos((np.trace(turn) - 1) / 2) == pytest.approx(0.3)
+
+
+def test_margipose_crops_are_the_published_ones() -> None:
+    steps = [(0, 0), (-8, 0), (0, -8), (8, 0), (0, 8)]
+    assert [(v.shift_px, v.flip) for v in schedule("margipose-5")] == [(s, False) for s in steps]
+    assert [(v.shift_px, v.flip) for v in schedule("margipose-10")] == [(s, f) for f in (False, True) for s in steps]
+    assert all(v == View(flip=v.flip, shift_px=v.shift_px) for v in policy("margipose-10"))
+
+
+@pytest.mark.parametrize("box", [BOX, np.array([100.0, 200, 260, 130])])
+def test_a_shift_is_in_pixels_of_the_photograph(box: np.ndarray) -> None:
+    """The shifted crop looks at the box centre's pixel plus the shift, whatever the box's size."""
+    centre = box[:2] + box[2:] / 2
+    for view in policy("margipose-10"):
+        crop = view_camera(CAMERA, box, 128, view, UP)
+        aim = CAMERA.project(crop.to_world(np.array([[0.0, 0, 1000]])))[0]
+        np.testing.assert_allclose(aim, centre + view.shift_px, atol=1e-6)
+        assert np.linalg.det(crop.R) == pytest.approx(-1 if view.flip else 1)
+    moved, _ = crop_view(picture(), CAMERA, box, 128, View(shift_px=(8.0, 0.0)), UP)
+    assert (moved != crop_view(picture(), CAMERA, box, 128, View(), UP)[0]).mean() > 0.01
+
+
+def test_the_command_line_offers_every_policy() -> None:
+    for command in (evaluate.run, predict.run):
+        offered = [get_args(part) for name in ("views", "tta") for part in get_args(hints(command).get(name))]
+        assert get_args(Policy) in offered

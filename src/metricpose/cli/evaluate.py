@@ -6,7 +6,7 @@ import builtins
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from metricpose.evaluation.predictions import Predictions
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metricpose.evaluation.report import Report
     from metricpose.evaluation.sources import Items
     from metricpose.evaluation.tables import Table
+    from metricpose.predict.views import Policy
 
 OUT = Path("out") / "evaluate"
 NAMES = 2
@@ -29,7 +30,7 @@ def run(
     out: Path | None = None,
     predictions: Path | None = None,
     calibrate_on: Path | None = None,
-    views: int = 1,
+    views: int | Literal["margipose-5", "margipose-10"] = 1,
     device: str | None = None,
     list: bool = False,
 ) -> Report | None:
@@ -45,7 +46,7 @@ def run(
         out: folder for predictions.npz, report.json and report.md; default out/evaluate/PROTOCOL-MODEL.
         predictions: file of cached predictions, or of another system (docs/EVALUATION.md) if no checkpoint is given.
         calibrate_on: predictions file of another split; fit the covariance calibration there and score it here.
-        views: test-time views averaged per person.
+        views: test-time views averaged per person: a number, or the five or ten shifted crops of MargiPose.
         device: cpu, cuda ...; default CUDA if there is any.
         list: show the protocols and stop.
     """
@@ -82,7 +83,7 @@ def _of_model(
     data: Path | None,
     count: int | None,
     path: Path,
-    views: int,
+    views: int | Policy,
     device: str | None,
 ) -> Predictions:
     """Cached predictions if they are of the same thing, else new ones."""

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
@@ -37,7 +37,7 @@ def run(
     detector: Path | None = None,
     threshold: float = 0.3,
     skeleton: str | None = None,
-    tta: int = 1,
+    tta: int | Literal["margipose-5", "margipose-10"] = 1,
     formats: str = "json,npz,csv,overlay,sheet",
     model: str | None = None,
     device: str | None = None,
@@ -61,7 +61,7 @@ def run(
         detector: person detector: a YOLOX .onnx file, or a folder with a transformers model.
         threshold: least score of a detected person.
         skeleton: joints of the results, such as h36m_17 or coco_17; default the network's own.
-        tta: views averaged per person; 1 is fastest, 5 usual for quality.
+        tta: views averaged per person; 1 is fastest, 5 usual for quality; or the shifted crops of MargiPose.
         formats: comma-separated, of json, npz, csv, overlay, sheet, view (an interactive page).
         model: name of a bundled model, or a model file.
         device: cpu, cuda, mps; default CUDA if there is any.

@@ -21,13 +21,16 @@ from metricpose.predict.network import FROM_BOX, CropNetwork
 from metricpose.predict.people import to_people
 from metricpose.predict.plausible import Rules, plausible
 from metricpose.predict.self_boxes import find_person
-from metricpose.predict.views import View, schedule
+from metricpose.predict.views import Policy, View, schedule
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
 from metricpose.types import People
 from metricpose.weights import DEFAULT, load_model
 
-_SCALE_OF = dict.fromkeys(("twofive", "hemlets"), "size from mean bone lengths of the training set")
+_SCALE_OF = {
+    **dict.fromkeys(("twofive", "hemlets"), "size from mean bone lengths of the training set"),
+    "margipose": "size from the knee-neck height of the training set",
+}
 Fov = float | int | Literal["auto"] | None
 
 
@@ -37,14 +40,14 @@ class Options:
 
     Attributes:
         skeleton: catalogue name of the joints wanted, or None for the model's default.
-        tta: number of views averaged; 1 is the plain crop alone.
+        tta: number of views averaged, 1 is the plain crop alone; or the name of a set (`predict.views.policy`).
         batch_size: crops in one network pass.
         up: direction that points up, in the world frame of the camera; crops are made upright with it.
         rules: filters for detected boxes; given boxes are never dropped.
     """
 
     skeleton: str | None = None
-    tta: int = 1
+    tta: int | Policy = 1
     batch_size: int = DEFAULT_BATCH
     up: Up = (0.0, -1.0, 0.0)
     rules: Rules = Rules()  # noqa: RUF009 (frozen)
@@ -88,7 +91,7 @@ class PoseModel:
         boxes: Any = None,
         detector: Detector | None = None,
         skeleton: str | None = None,
-        tta: int = 1,
+        tta: int | Policy = 1,
         batch_size: int = DEFAULT_BATCH,
         up: Up = (0.0, -1.0, 0.0),
         rules: Rules | None = None,
@@ -103,7 +106,7 @@ class PoseModel:
             boxes: (N, 4) left, top, width, height, or {"xyxy": ...}; everyone gets a pose, in this order.
             detector: finds the boxes instead. With neither, the model looks for one person by itself.
             skeleton: catalogue name of the joints wanted; None for `default_skeleton`.
-            tta: views averaged per person; 1 is the plain crop, 5 the usual choice for quality.
+            tta: views averaged per person; 1 is the plain crop, 5 the usual choice for quality; or a `policy`'s name.
             batch_size: crops in one network pass.
             up: direction that points up, in the world frame of the camera.
             rules: filters for what a detector found; None for the defaults.
@@ -132,7 +135,7 @@ class PoseModel:
         info = self._info(photo, choice, source, options, check, notes)
         return to_people(result, self.skeleton, target, found, choice.camera, self._scale(result, choice), info)
 
-    def _views(self, tta: int) -> list[View]:
+    def _views(self, tta: int | Policy) -> list[View]:
         views = schedule(tta)
         if self.skeleton.definition == catalog.UNNAMED and any(view.flip for view in views):
             raise InputError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
@@ -15,20 +16,43 @@ from metricpose.geometry.crop import crop_camera, resample
 MAX_VIEWS = 32
 _MAX_ROLL = math.radians(25.0)
 _ZOOM_OUT, _ZOOM_IN, _GAMMA = 0.8, 1.1, 0.7
+_SHIFT_PX = 8.0
+
+Policy = Literal["margipose-5", "margipose-10"]
+"""Names of published sets of views, see `policy`."""
 
 
 @dataclass(frozen=True)
 class View:
-    """How one view differs from the plain crop; the default is the plain crop."""
+    """How one view differs from the plain crop; the default is the plain crop.
+
+    Attributes:
+        roll: of the content, radians, counter-clockwise.
+        zoom: above 1 the person gets larger.
+        gamma: exponent of the values.
+        flip: mirrored.
+        shift_px: moves the crop by these pixels of the photograph, however large the person is in it.
+    """
 
     roll: float = 0.0
     zoom: float = 1.0
     gamma: float = 1.0
     flip: bool = False
+    shift_px: tuple[float, float] = (0.0, 0.0)
 
 
-def schedule(n: int) -> list[View]:
-    """n views, the first always the plain crop, so that one view is the identity.
+def policy(name: Policy) -> list[View]:
+    """The crops of MargiPose (section 6.2, after Luvizon et al. 2018): moved by 8 pixels left, up, right and down.
+
+    "margipose-5" are the plain and the four moved crops, "margipose-10" (the paper's) these and their mirror images.
+    """
+    steps = ((0.0, 0.0), (-_SHIFT_PX, 0.0), (0.0, -_SHIFT_PX), (_SHIFT_PX, 0.0), (0.0, _SHIFT_PX))
+    flips = (False, True) if name == "margipose-10" else (False,)
+    return [View(flip=flip, shift_px=step) for flip in flips for step in steps]
+
+
+def schedule(n: int | Policy) -> list[View]:
+    """n views, or those of a `policy`; the first is always the plain crop, so that one view is the identity.
 
     Two views add the mirrored crop. From three on the others lie on both sides of the plain one at steps k: roll up to
     25 degrees either way, zoom from 0.8 to 1.1, gamma from 0.7 to 1/0.7, every other one mirrored (after MeTRAbs,
@@ -37,6 +61,8 @@ def schedule(n: int) -> list[View]:
     Raises:
         InputError: n is not within 1 .. 32.
     """
+    if isinstance(n, str):
+        return policy(n)
     if not 1 <= n <= MAX_VIEWS:
         raise InputError(
             f"test-time views: expected 1 to {MAX_VIEWS}, got {n}; 1 is the plain crop, 5 the usual choice"
@@ -57,9 +83,18 @@ def crop_view(
     up: tuple[float, float, float],
 ) -> tuple[UInt8[np.ndarray, "s s 3"], Camera]:
     """The crop image of one view and the camera that takes it; `up` is in the frame of `camera`."""
-    crop = crop_camera(camera, box_xywh, side, up=up, zoom=view.zoom, roll=view.roll, flip=view.flip)
+    crop = view_camera(camera, box_xywh, side, view, up)
     pixels = resample(image, camera, crop)
     return (pixels if view.gamma == 1.0 else _gamma_table(view.gamma)[pixels]), crop
+
+
+def view_camera(
+    camera: Camera, box_xywh: Float[np.ndarray, " 4"], side: int, view: View, up: tuple[float, float, float]
+) -> Camera:
+    """The camera that takes the crop of one view; arguments as `crop_view`."""
+    longer = float(max(box_xywh[2:]))
+    shift = (view.shift_px[0] / longer, view.shift_px[1] / longer)
+    return crop_camera(camera, box_xywh, side, up=up, shift=shift, zoom=view.zoom, roll=view.roll, flip=view.flip)
 
 
 def _view(k: int, reach: int) -> View:
