@@ -32,7 +32,7 @@ from metricpose.models.metrabs_points import MetrabsPoints, MetrabsPointsConfig
 from metricpose.skeleton.catalog import METRABS_77, unnamed
 
 HEAD = "heatmap_heads.conv_final."
-LICENCE = "code MIT; weights for non-commercial use, because of the data they were trained on"
+LICENCE = "code MIT; weights probably for non-commercial use only, because of the data they were trained on"
 POINTS = 555
 
 # Short names of the joints of `METRABS_77`, by the definition they belong to; the suffix names the data set.
