@@ -225,7 +225,7 @@ def test_2d_labels_train_bones_joints_and_pixels_alone():
 
 def test_samples_without_depth_get_nothing_from_the_pose_of_others():
     """Batch norm mixes samples; the lifter's inputs of 2D-only samples are cut off."""
-    model, data = build().train(), weights_2d_and_3d(truth())
+    model, data = build(end_to_end=True).train(), weights_2d_and_3d(truth())
     output = noisy(model(data.images))
     found = gradients({"pose": model.loss(output, data, 0)["pose"]}, output)
     for name in ("px", "depth_mm"):
@@ -234,7 +234,7 @@ def test_samples_without_depth_get_nothing_from_the_pose_of_others():
 
 
 def test_without_end_to_end_gradient_the_pose_trains_the_lifter_alone():
-    model, data = build(end_to_end=False).train(), truth()
+    model, data = build().train(), truth()
     model.loss(model(data.images), data, 0)["pose"].backward()
     assert all(p.grad is not None for p in model.lifter.parameters())
     assert all(p.grad is None for p in [*model.backbone.parameters(), *model.steps.parameters()])

@@ -25,8 +25,8 @@ default.
 
 Phases. The paper trains the convolutional part on 3D and 2D data, then the lifter on 3D data; its text leaves open
 whether the first part is then trained on. ``stage1``: all terms but ``pose``. ``lifter``: ``pose`` alone; the rest is
-frozen, in evaluation mode and without gradient. ``joint``: everything at once (ours), with `end_to_end` gradient of
-``pose`` through the cascade or without. The state dict is the same in all. See ``recipes/lifting-stage1.yaml``.
+frozen, in evaluation mode and without gradient. ``joint``: everything at once (ours), the lifter on 2.5D joints cut
+from the graph, or `end_to_end`. The state dict is the same in all. See ``recipes/lifting-stage1.yaml``.
 
 A sample without depth labels trains ``bones``, ``joints`` and |du| + |dv|; slab, ordinal depth, depth and lifter get a
 gradient of exactly zero as outputs. (The slab is also an intermediate of the volumes, and learns from |du| + |dv| so.)

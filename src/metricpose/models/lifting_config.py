@@ -32,7 +32,9 @@ class LiftingConfig(VolumeConfig):
         lifter_width, lifter_blocks, dropout: of the lifter.
         lifter_view: give the lifter the crop's ray and focal length (`lifter.view_facts`), which pixels do not show.
         phase: what is trained: "stage1" without the lifter, "lifter" alone, or "joint".
-        end_to_end: whether the lifter's loss also trains what is before it, in the joint phase.
+        end_to_end: whether the lifter's loss also trains what is before it, in the joint phase: for fine-tuning. From
+            scratch it keeps the volumes from learning: the lifter's batch norm blows up the gradient of joints that
+            are all still in the middle.
         recovery: "lifter", or how the 2.5D joints are brought to camera space without it (`recovery.Recovery`).
         fov_margin: a joint's pixel counts for the position if it is this many cells of the maps inside the crop.
         map_sigma: spread of the joint maps, cells.
@@ -63,7 +65,7 @@ class LiftingConfig(VolumeConfig):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     lifter_view: bool = False
     phase: Phase = "joint"
-    end_to_end: bool = True
+    end_to_end: bool = False
     recovery: Literal["lifter"] | Recovery = "lifter"
     fov_margin: float = 0.75
     map_sigma: Annotated[float, Field(gt=0)] = 2.0
