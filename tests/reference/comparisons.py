@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from metricpose.benchmark.costs import HeadCost
+from metricpose.benchmark.curves import DecodeTime, MapMemory
 from metricpose.benchmark.results import Errors, Result
+from metricpose.benchmark.speed import Costs
 
 KEY = "whole/mpjpe"
 
@@ -26,3 +29,24 @@ def rows(*shifts: float, noise: float = 0.0, people: int = 400) -> dict[str, lis
         name: [result(name, s, people_errors + shift + sign * noise / 2) for s, sign in ((0, 1), (1, -1))]
         for name, shift in zip("abc", shifts)
     }
+
+
+def costs() -> Costs:
+    """Costs with ratios that are easy to tell."""
+    head = HeadCost(2_000_000, 300_000, 0.2, 0.02, (1280, 8, 8), 1_000_000, 2_000_000, 10.0, 8.0, 2.0)
+    volume = 35_000_000
+    return Costs(
+        size="small",
+        environment={"device": "a processor", "threads": 1, "commit": "abc"},
+        heads={
+            "metro": head,
+            "hemlets": head._replace(head_ms=12.0),
+            "hemlets-none": head,
+            "HEMlets, ResNet-50": head._replace(head_ms=18.0),
+            "HEMlets' baseline, ResNet-50": head,
+        },
+        published=("HEMlets, ResNet-50", "HEMlets' baseline, ResNet-50"),
+        memory=tuple(MapMemory(n, volume * 3 // n, volume, 100, 200, 900, 400) for n in (32, 64)),
+        decode=(DecodeTime("planes", (3, 4), 12, 1.0, 2.0, 30.0), DecodeTime("volume", (5,), 5, 1.0, 4.0, 30.0)),
+        strides={32: 80.0, 16: 50.0, 8: 20.0, 4: 10.0},
+    )

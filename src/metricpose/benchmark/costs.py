@@ -72,14 +72,14 @@ def head_cost(method: str, settings: Settings, device: torch.device, *, batch: i
         backbone_ms = best_ms(lambda: backbone(images), device, repeats)
         features = backbone(images)
         model.backbone = Given(features)
-        head_parameters, head_gmac = cost(model, model.config.side)
+        head_parameters, head_gmac = cost(model, model.config.side, batch)
         output = model(images)
         head_ms = best_ms(lambda: model(images), device, repeats)
         decode_ms = best_ms(lambda: model.decode(output, sample.K), device, repeats)
         del output
         inference = peak_bytes(lambda: model.decode(model(images), sample.K))
     return HeadCost(
-        parameters, head_parameters, gmac, head_gmac / batch, taken(features, model), training_bytes(model, sample),
+        parameters, head_parameters, gmac, head_gmac, taken(features, model), training_bytes(model, sample),
         inference // batch, backbone_ms / batch, head_ms / batch, decode_ms / batch,
     )  # fmt: skip
 

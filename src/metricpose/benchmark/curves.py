@@ -14,24 +14,29 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from metricpose.benchmark.costs import best_ms
 from metricpose.benchmark.memory import peak_bytes, saved_bytes
 from metricpose.heatmap.decode import soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres
 from metricpose.models.backbone import build_backbone
+from metricpose.models.columns import PLANES, Column
 
+_COLUMN_WIDTHS = (128, 192)  # as published
+_FEATURES = 256  # of the last deconvolution before a volume (Sun et al. 2018, HEMlets, CDL)
 CELLS = (16, 24, 32, 48, 64, 96, 128)
 JOINTS = 17
 
 
 class MapMemory(NamedTuple):
-    """Bytes per crop from logits to coordinates, of `JOINTS` joints at n cells a side.
+    """Bytes per crop, of `JOINTS` joints at n cells a side.
 
     Attributes:
-        maps_training, volume_training: logits, and what is kept for the backward pass.
+        maps_training, volume_training: from logits to coordinates: logits, and what is kept for the backward pass.
         maps_inference, volume_inference: logits, and the most that is alive besides.
+        stage_training: what is kept of a whole MargiPose stage of published widths: the columns that make the maps.
+        head_training: what is kept of a 1 x 1 convolution that makes the volume from 256 channels.
     """
 
     cells: int
@@ -39,6 +44,8 @@ class MapMemory(NamedTuple):
     volume_training: int
     maps_inference: int
     volume_inference: int
+    stage_training: int
+    head_training: int
 
 
 class DecodeTime(NamedTuple):
@@ -79,7 +86,24 @@ def map_memory(cells: int) -> MapMemory:
     """Count both at one resolution."""
     maps = _bytes(decode_planes, (1, 3, JOINTS, cells, cells))
     volume = _bytes(decode_volume, (1, JOINTS, cells, cells, cells))
-    return MapMemory(cells, maps[0], volume[0], maps[1], volume[1])
+    return MapMemory(cells, maps[0], volume[0], maps[1], volume[1], _stage_bytes(cells), _head_bytes(cells))
+
+
+def _stage_bytes(cells: int) -> int:
+    """Counted on tensors that have only a shape: the numbers are the same, and nothing is computed."""
+    with torch.device("meta"):
+        columns = nn.ModuleList(Column(JOINTS, plane, _COLUMN_WIDTHS) for plane in PLANES)
+        features = torch.zeros(1, _COLUMN_WIDTHS[0], cells, cells, requires_grad=True)
+        known = [features, *columns.parameters(), *columns.buffers()]
+        return saved_bytes(lambda: decode_planes(torch.stack([column(features) for column in columns], 1)), known)
+
+
+def _head_bytes(cells: int) -> int:
+    with torch.device("meta"):
+        head = nn.Conv2d(_FEATURES, JOINTS * cells, 1)
+        features = torch.zeros(1, _FEATURES, cells, cells, requires_grad=True)
+        known = [features, *head.parameters()]
+        return saved_bytes(lambda: decode_volume(head(features).unflatten(1, (JOINTS, cells))), known)
 
 
 def _bytes(decode: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> tuple[int, int]:

@@ -72,8 +72,8 @@ def _rows_panel(canvas: Canvas, rows: Sequence[plan.Row], results: Results) -> N
     found = {(r.name, key): level(results, r.name, key) for r in rows for key, _, _ in series}
     ends = [v for e in found.values() if e.known for v in (e.low, e.high)]
     axis = Axis(*_padded(min(ends), max(ends)), _LABELS + 20, _LABELS + _PLOT)
-    _title(canvas, 20, "Error of every row, mm (95 % over people and seeds)")
-    _legend(canvas, 20, [(title, colour) for _, colour, title in series])
+    _title(canvas, 20.0, "Error of every row, mm (95 % over people and seeds)")
+    _legend(canvas, 20.0, [(title, colour) for _, colour, title in series])
     bottom = _TOP + _ROW * len(rows)
     _vertical_grid(canvas, axis, _TOP - 8, bottom)
     for number, row in enumerate(rows):
@@ -87,12 +87,12 @@ def _changes_panel(canvas: Canvas, findings: Sequence[Finding]) -> None:
     """Changes in per cent of the earlier row, so that different measures share an axis."""
     scaled = [_relative(f) for f in findings]
     ends = [v for e in scaled for v in (e.low, e.high)]
-    axis = Axis(*_padded(min([*ends, -1.0]), max([*ends, 1.0])), _SECOND + 310, WIDTH - 40)
+    axis = Axis(*_padded(min([*ends, -1.0]), max([*ends, 1.0])), _SECOND + 310.0, WIDTH - 40.0)
     _title(canvas, _SECOND, "Change along each claim, % of the earlier row")
     _legend(canvas, _SECOND, list(_VERDICTS.items()))
     bottom = _TOP + _ROW * len(findings)
     _vertical_grid(canvas, axis, _TOP - 8, bottom)
-    canvas.line(_point(axis(0), _TOP - 8), _point(axis(0), bottom), MEDIUM, 1.5)
+    canvas.line(_point(axis(0.0), _TOP - 8), _point(axis(0.0), bottom), MEDIUM, 1.5)
     for number, (finding, estimate) in enumerate(zip(findings, scaled)):
         y = _TOP + _ROW * (number + 0.4)
         text = _ascii(f"{finding.claim.paper}: {finding.claim.text}")
@@ -103,21 +103,21 @@ def _changes_panel(canvas: Canvas, findings: Sequence[Finding]) -> None:
 def _memory_panel(canvas: Canvas, curve: Sequence[MapMemory], top: float) -> None:
     bottom, left = top + 190.0, _SECOND + 80
     values = [b for m in curve for b in (m.maps_training, m.volume_training)]
-    x = Axis(curve[0].cells, curve[-1].cells, left, WIDTH - 240, log=True)
+    x = Axis(float(curve[0].cells), float(curve[-1].cells), left, WIDTH - 240.0, log=True)
     y = Axis(min(values) / 2e6, max(values) * 2e-6, bottom, top, log=True)
     canvas.text(
-        "Activation memory from logits to coordinates, MB per crop", _point(_SECOND, top - 30), 11, INK, bold=True
+        "Activation memory from logits to coordinates, MB per crop", _point(_SECOND, top - 30), 11.0, INK, bold=True
     )
     for tick in y.ticks():
-        canvas.line(_point(left, y(tick)), _point(WIDTH - 240, y(tick)), FAINT)
+        canvas.line(_point(left, y(tick)), _point(WIDTH - 240.0, y(tick)), FAINT)
         canvas.text(f"{tick:g}", _point(left - 8, y(tick)), _SMALL, CENTRE, "right")
     for m in curve:
-        canvas.text(str(m.cells), _point(x(m.cells), bottom + 14), _SMALL, CENTRE, "centre")
-    canvas.text("cells a side", _point((left + WIDTH - 240) / 2, bottom + 32), _SMALL, CENTRE, "centre")
+        canvas.text(str(m.cells), _point(x(float(m.cells)), bottom + 14), _SMALL, CENTRE, "centre")
+    canvas.text("cells a side", _point((left + WIDTH - 240.0) / 2, bottom + 32), _SMALL, CENTRE, "centre")
     for name, colour, pick in (("one volume", RIGHT, "volume_training"), ("three maps", LEFT, "maps_training")):
-        points = [_point(x(m.cells), y(getattr(m, pick) / 1e6)) for m in curve]
+        points = [_point(x(float(m.cells)), y(getattr(m, pick) / 1e6)) for m in curve]
         for a, b in pairwise(points):
-            canvas.line(a, b, colour, 2)
+            canvas.line(a, b, colour, 2.0)
         for p in points:
             canvas.disk(p, 3.5, colour)
         canvas.text(name, points[-1] + np.array([12.0, 0.0]), _SIZE, colour, bold=True)
@@ -142,13 +142,13 @@ def _vertical_grid(canvas: Canvas, axis: Axis, top: float, bottom: float) -> Non
 
 
 def _title(canvas: Canvas, left: float, text: str) -> None:
-    canvas.text(text, _point(left, 18), 11, INK, bold=True)
+    canvas.text(text, _point(left, 18.0), 11.0, INK, bold=True)
 
 
 def _legend(canvas: Canvas, left: float, entries: Sequence[tuple[str, Colour]]) -> None:
     for name, colour in entries:
-        canvas.disk(_point(left + 6, 40), 4, colour)
-        canvas.text(name, _point(left + 16, 40), _SMALL, CENTRE)
+        canvas.disk(_point(left + 6, 40.0), 4.0, colour)
+        canvas.text(name, _point(left + 16, 40.0), _SMALL, CENTRE)
         left += 40 + 7.0 * len(name)
 
 

@@ -59,7 +59,8 @@ _READING = f"""*How to read it.* "Change" is the later row minus the earlier one
 the test people ({ROUNDS} paired bootstrap rounds over images) and the trainings (spread between seeds, pooled over all
 rows trained more than once). A claim **holds** if the whole interval lies on the claimed side, **fails** if it lies on
 the other, and is **not resolved at this scale** in between; "matches" means: worse by less than {MARGIN:.0%} of the
-earlier row's error. The papers' figures come from real photographs and long trainings: compare directions, not millimetres."""
+earlier row's error. The papers' figures come from real photographs and long trainings: compare directions, not
+millimetres."""
 
 
 def _state(results: Results, costs: Costs | None) -> str:
@@ -189,9 +190,10 @@ def _cost_parts(costs: Costs) -> list[str]:
     return [*parts, f"Backbone alone at 256 pixels, crops a second by output stride: {speeds}."]
 
 
-_MEMORY_TEXT = """17 joints, from logits to coordinates: the logits, and what is kept for the backward pass or alive at
-one time in inference. Maps need 3 / n of a volume's cells. This is the maps alone: the columns that make MargiPose's
-maps keep far more than the maps themselves (training MB above)."""
+_MEMORY_TEXT = """17 joints. Left: from logits to coordinates, the logits and what is kept for the backward pass, or
+alive at one time in inference. Maps need 3 / n of a volume's cells. Right: with the network that makes them, a
+MargiPose stage of published widths and a 1 x 1 convolution from 256 channels. The claim is about the maps; their
+columns keep far more than the maps themselves."""
 
 _ROOFLINE = """A soft-argmax does about a dozen operations per logit, so on paper memory sets its pace and the least it
 can take is one pass over the logits, which is what a plain sum takes. As torch runs it, softmax (one read, one write)

@@ -68,12 +68,15 @@ def _head_cells(c: HeadCost) -> list[str]:
 
 def memory_table(costs: Costs) -> str:
     """Maps against volumes over the resolution."""
-    headings = ["cells a side", "maps, training MB", "volume, training MB", "ratio", "maps, inference MB", "volume"]
+    headings = [
+        "cells a side", "maps, training MB", "volume, training MB", "ratio", "maps, inference MB",
+        "volume, inference MB", "whole MargiPose stage, training MB", "1 x 1 head and volume, training MB",
+    ]  # fmt: skip
     rows = [
         [
             str(m.cells), f"{m.maps_training / 1e6:.3f}", f"{m.volume_training / 1e6:.3f}",
             f"{m.maps_training / m.volume_training:.3f}", f"{m.maps_inference / 1e6:.3f}",
-            f"{m.volume_inference / 1e6:.3f}",
+            f"{m.volume_inference / 1e6:.3f}", f"{m.stage_training / 1e6:.1f}", f"{m.head_training / 1e6:.1f}",
         ]
         for m in costs.memory
     ]  # fmt: skip

@@ -98,7 +98,7 @@ class Job(BaseModel):
     def training_settings(self) -> dict[str, Any]:
         """Everything the weights depend on but the code: shared by rows that measure the same weights."""
         size, row = self.size, self.source
-        keep = ("steps", "batch", "lr", "backbone_lr", "ema", "precision", "freeze")
+        keep = ("steps", "batch", "optimizer", "lr", "backbone_lr", "ema", "precision", "freeze")
         return {
             "method": row.method,
             "phases": [{**asdict(p), "settings": plan.settings_of(row, size, p.settings)} for p in row.phases],
@@ -222,13 +222,13 @@ def measure_row(job: Job, weights: Path, report: Report) -> tuple[dict[str, Meas
     return found, model
 
 
-def cost(model: nn.Module, side: int) -> tuple[int, float]:
+def cost(model: nn.Module, side: int, batch: int = 1) -> tuple[int, float]:
     """(parameters, GMAC per crop)."""
     counter = FlopCounterMode(display=False)
-    image = torch.zeros(1, 3, side, side, device=next(model.parameters()).device)
+    images = torch.zeros(batch, 3, side, side, device=next(model.parameters()).device)
     with counter, torch.no_grad():
-        model.eval()(image)
-    return sum(p.numel() for p in model.parameters()), counter.get_total_flops() / 2e9
+        model.eval()(images)
+    return sum(p.numel() for p in model.parameters()), counter.get_total_flops() / 2e9 / batch
 
 
 def _write(job: Job, found: dict[str, Measured], model: nn.Module, seconds: dict[str, float]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,7 +21,7 @@ class Size(BaseModel):
         backbone, side: of every network; the crop side in pixels.
         freeze: parameters that no method trains, where the backbone starts from given weights.
         steps, batch: of every training; a method of two phases shares the steps between them.
-        lr, backbone_lr: of every method, and the backbone's factor.
+        optimizer, lr, backbone_lr, ema: of every method; the backbone's factor; decay of the averaged weights.
         records: people to train on.
         whole, truncated: test images; the truncated ones give four boxes each.
         method_seeds, ablation_seeds: trainings of each row.
@@ -39,6 +39,7 @@ class Size(BaseModel):
     freeze: tuple[str, ...] = ()
     steps: int
     batch: int
+    optimizer: Literal["adamw", "muon"] = "adamw"
     lr: float
     backbone_lr: float = 0.5
     ema: float = 0.99
@@ -60,6 +61,7 @@ class Size(BaseModel):
                 "steps": steps,
                 "batch_size": self.batch,
                 "seed": seed,
+                "optimizer": self.optimizer,
                 "lr": self.lr,
                 "backbone_lr": self.backbone_lr,
                 "ema": self.ema,
