@@ -65,6 +65,22 @@ def test_a_video_of_varying_rate_that_starts_late(tmp_path: Path) -> None:
         assert level(path, number) == pytest.approx(number, abs=0.5)
 
 
+def test_avi_with_b_frames(tmp_path: Path) -> None:
+    """Its packets say when they are decoded, which is before they are shown."""
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=60, options={"g": "12", "bf": "2", "qmin": "1", "qmax": "1"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((HEIGHT, WIDTH, 3), 5 * number, np.uint8), "rgb24")
+            frame.pts = number
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    assert frame_count(path) == 50
+    for number in (0, 1, 2, 40, 3, 49, 0, 12, 13, 11):
+        assert level(path, number) == pytest.approx(5 / 3 * number, abs=0.8), number
+
+
 def test_forward_reading_decodes_each_frame_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.mp4"
     write_video(path, 60)

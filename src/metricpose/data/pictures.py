@@ -120,9 +120,10 @@ class Video:
             self._container = self._av.open(str(path))
             self._stream = self._container.streams.video[0]
             self._stream.thread_count = 1  # work is spread over processes, one video each
-            self._times = sorted(
-                p.pts for p in self._container.demux(self._stream) if p.pts is not None and not p.is_discard
-            )
+            packets = [p for p in self._container.demux(self._stream) if p.pts is not None and not p.is_discard]
+            self._times = sorted(p.pts for p in packets)
+            # Some containers (AVI) are searched by decoding time, which lies this much before the frame's own.
+            self._lead = max((p.pts - p.dts for p in packets if p.dts is not None), default=0)
         except (self._av.FFmpegError, IndexError, OSError) as error:
             raise fault(path, "a readable video", str(error)) from error
         if not self._times:
@@ -165,7 +166,7 @@ class Video:
         return found
 
     def _seek(self, time: int) -> None:
-        self._container.seek(time, stream=self._stream, backward=True)
+        self._container.seek(max(time - self._lead, min(0, self._times[0])), stream=self._stream, backward=True)
         self._frames = self._container.decode(self._stream)
 
     def _forward_to(self, number: int) -> UInt8[np.ndarray, "h w 3"] | None:
