@@ -36,6 +36,12 @@ COMMANDS: dict[str, Command] = {
     "weights import": Command("weights", "import_", "turn a public checkpoint into a model file, strictly"),
     "weights list": Command("weights", "list_", "the models that have a name, and where they are"),
     "weights verify": Command("weights", "verify", "load a model file as it would be used, and check its hash"),
+    "data list": Command(
+        "data", "show_sets", "the data sets that can be read: labels, joints, licence, where to sign", "name"
+    ),
+    "data prepare": Command("data", "prepare", "make shards for training of a data set as distributed"),
+    "data preview": Command("data", "preview", "a sheet of a data set's people with their joints"),
+    "data check": Command("data", "check", "counts, cameras, bones, left and right of a data set: what is wrong"),
     "synth preview": Command("synth", "preview", "a sheet of synthetic people to look at"),
     "synth render": Command("synth", "render", "render synthetic people into shards for training"),
     "synth scene": Command("synth", "scene", "single synthetic scenes as pictures with their ground truth"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
 from metricpose.cli.assembly import SceneRenderer
+from metricpose.cli.progress import progress_bar
 from metricpose.config import apply_override, describe
 from metricpose.data.shards import render_shards
 from metricpose.errors import InputError
@@ -44,7 +43,7 @@ def render(
     """
     settings = generator_settings(config, set or [])
     facts = {"generator": settings.model_dump_json(), "start": json.dumps(start)}
-    with _bar("people") as show:
+    with progress_bar("people") as show:
         return render_shards(
             SceneRenderer(settings), out, count, per_shard=per_shard, workers=workers, start=start, facts=facts,
             progress=show,
@@ -158,18 +157,6 @@ def generator_settings(config: Path | None, overrides: list[str]) -> SyntheticCo
         return SyntheticConfig.model_validate(raw)
     except ValueError as error:
         raise InputError(describe(error, SyntheticConfig, "generator")) from error  # type: ignore[arg-type]
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    try:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    except ImportError:  # a machine for training need not have the command line's packages
-        yield lambda done, total: print(f"{done}/{total} {what}", flush=True)
-        return
-    with Progress(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from metricpose.geometry.camera import Camera
 from metricpose.predict.images import Photo, read_photo
 from metricpose.predict.intrinsics import choose_camera
 from metricpose.skeleton import catalog
+from metricpose.skeleton.core import Skeleton
 from metricpose.types import Record
 
 LABELS_NAME = "labels.json"
@@ -136,7 +138,7 @@ class LabelFile:
         """Arrays of one item after every check that needs no image.
 
         Raises:
-            DataError: what is wrong with it.
+            DataError: everything that is wrong with it.
         """
         item, where = self._items[index], self._where(index)
         weak = not self._needs_3d and isinstance(item, dict) and "joints_mm" not in item
@@ -144,27 +146,40 @@ class LabelFile:
         missing = [key for key in needed if not isinstance(item, dict) or key not in item]
         if missing:
             raise DataError(f"{where}: missing {', '.join(missing)}; an item needs {', '.join(needed)}")
-        if "K" not in item and any(item.get(key) for key in label_values.LENS_KEYS):
-            raise DataError(f"{where}: distortion without K; give both or neither")
         try:
-            skeleton = catalog.get(item["skeleton"])
+            skeleton = catalog.get(str(item["skeleton"]))
         except InputError as error:
             raise DataError(f"{where}: {error}") from error
+        faults: list[str] = []
+        if "K" not in item and any(item.get(key) for key in label_values.LENS_KEYS):
+            faults.append("distortion without K; give both or neither")
         if not (self.path.parent / str(item["file"])).is_file():
-            raise DataError(f"{where}: no image {self.path.parent / str(item['file'])}")
-        labels = {
-            "K": label_values.array(item, "K", (3, 3), where) if "K" in item else None,
-            "distortion": label_values.distortion(item, where),
-            "joints_mm": np.full((len(skeleton), 3), np.nan),
-            "joints_px": label_values.points(item, "joints_px", skeleton, where) if "joints_px" in item else None,
-            "box_xywh": label_values.array(item, "box_xywh", (4,), where),
-            "visibility": label_values.visibility(item, len(skeleton), where),
-            **label_values.order(item, skeleton, where),
-        }
-        if not weak:
-            labels["joints_mm"] = label_values.points(item, "joints_mm", skeleton, where)
-        label_values.check_conventions(labels, "joints_px" if weak else "joints_mm", where)
+            faults.append(f"no image {self.path.parent / str(item['file'])}; mend its name, or copy it there")
+        labels: dict[str, Any] = {}
+        for make in _parts(item, skeleton, weak):
+            try:
+                labels |= make()
+            except DataError as error:
+                faults.append(str(error))
+        if not faults:
+            faults += label_values.odd_conventions(labels, "joints_px" if weak else "joints_mm")
+        if faults:
+            raise DataError(f"{where}: {'; '.join(faults)}")
         return labels
+
+
+def _parts(item: dict[str, Any], skeleton: Skeleton, weak: bool) -> list[Callable[[], dict[str, Any]]]:
+    """The labels of an item, each part of which is refused by itself."""
+    values, unknown = label_values, np.full((len(skeleton), 3), np.nan)
+    return [
+        lambda: {"K": values.array(item, "K", (3, 3)) if "K" in item else None},
+        lambda: {"distortion": values.distortion(item)},
+        lambda: {"joints_mm": unknown if weak else values.points(item, "joints_mm", skeleton)},
+        lambda: {"joints_px": values.points(item, "joints_px", skeleton) if "joints_px" in item else None},
+        lambda: {"box_xywh": values.array(item, "box_xywh", (4,))},
+        lambda: {"visibility": values.visibility(item, len(skeleton))},
+        lambda: values.order(item, skeleton),
+    ]
 
 
 def read_labels(path: str | Path) -> LabelFile:

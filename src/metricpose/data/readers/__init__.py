@@ -1,6 +1,6 @@
 """The data sets that can be read, by their name on the command line; `contract` says what a reader is."""
 
-from metricpose.data.readers import own
+from metricpose.data.readers import own, shards
 from metricpose.data.readers.contract import Reader
 from metricpose.errors import InputError
 
@@ -8,6 +8,7 @@ READERS: dict[str, Reader] = {
     reader.about.name: reader
     for reader in (
         own.READER,
+        shards.READER,
     )
 }  # fmt: skip
 

@@ -133,6 +133,11 @@ class Labels:
         return self.camera.project_camera(self.joints_mm) if self.joints_px is None else self.joints_px
 
 
+def world_joints(labels: Labels) -> Float[np.ndarray, "j 3"]:
+    """Joints in the world, millimetres; in the camera frame where the camera's pose is not known."""
+    return labels.camera.to_world(np.asarray(labels.joints_mm, np.float64))
+
+
 def item_picture(item: Item) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels of `item.picture` as they are."""
     return read_picture(item.picture)
