@@ -89,9 +89,9 @@ def ordinal_ranking_losses(
 ) -> Float[Tensor, "b k"]:
     """How badly depths contradict ordinal labels, per pair (a, b), a < b, of joints; 0 where the weight is 0.
 
-    Pavlakos et al., "Ordinal depth supervision for 3D human pose estimation", CVPR 2018, eq. 3, of depths divided by
-    `scale` and times `scale`: with d = (z_a - z_b) / scale, ``log(1 + exp(-order d))`` for order = +1 (b is closer) and
-    -1, ``d^2`` for order = 0 (about equally far).
+    The ranking loss of Pavlakos et al., "Ordinal depth supervision for 3D human pose estimation", CVPR 2018, of depths
+    divided by `scale` and times `scale`: with d = (z_a - z_b) / scale, ``log(1 + exp(-order d))`` for order = +1 (b is
+    closer) and -1, ``d^2`` for order = 0 (about equally far).
 
     Args:
         z: depths, larger is farther; only their differences count.

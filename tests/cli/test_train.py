@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+
+import cv2
 import pytest
 import yaml
 
@@ -88,3 +91,32 @@ def test_half_precision_of_the_saved_model_is_only_rounding(recipe, tmp_path):
     again = tmp_path / "again.safetensors"
     save_model(again, model, "metro")
     assert all(((a == b).all()) for a, b in zip(model.parameters(), load_model(again)[0].parameters(), strict=True))
+
+
+def test_people_with_all_labels_and_photographs_with_weak_ones_train_together(recipe, tmp_path, capsys):
+    photo = person(9, size=(90, 70))
+    cv2.imwrite(str(tmp_path / "photo.png"), photo.image[..., ::-1])
+    item = {
+        "file": "photo.png", "skeleton": "metricpose_25", "box_xywh": photo.box_xywh.tolist(),
+        "joints_px": photo.joints_px.tolist(), "order": [["pelvis", "l_wrist", 1], ["nose", "r_knee", 0]],
+    }  # fmt: skip
+    (tmp_path / "labels.json").write_text(json.dumps({"items": [item]}))
+    run(
+        str(recipe),
+        set=[
+            "data.train.1={kind: labels, path: " + str(tmp_path) + ", share: 3}",
+            "data.validation.supervision=ordinal",
+            "training.validate_every=1",
+        ],
+    )
+    assert "ordinal labels only" not in capsys.readouterr().out
+    header, *rows = (line.split(",") for line in (tmp_path / "out" / "train.csv").read_text().splitlines())
+    terms = {
+        name: [float(row[header.index(name)]) for row in rows] for name in ("relative", "aligned_2d_only", "ordinal")
+    }
+    assert all(value > 0 for values in terms.values() for value in values)
+    watched = (tmp_path / "out" / "validation.csv").read_text().splitlines()
+    assert watched[0] == "step,wrong_order_percent"
+    assert len(watched) == 3
+    run(str(recipe), dry_run=True, set=["data.train.0.supervision=2d"])
+    assert "4 records, 2d labels only" in capsys.readouterr().out

@@ -77,7 +77,7 @@ class VolumeConfig(BaseModel):
     depth_bins: Annotated[int, Field(ge=1)] = 8
     box_mm: Annotated[float, Field(gt=0)] = 2200.0
     weight_2d_only: Annotated[float, Field(ge=0)] = 0.1
-    weight_ordinal: Annotated[float, Field(ge=0)] = 0.1
+    weight_ordinal: Annotated[float, Field(ge=0)] = 0.3
     ordinal_scale_mm: Annotated[float, Field(gt=0)] = 100.0
     calibration: float | tuple[float, ...] = 1.0
 
