@@ -24,7 +24,7 @@ def test_the_table_has_a_line_for_every_row_that_was_measured():
     assert len(lines) == 4
     assert lines[2].startswith("| **MeTRo** | ")
     assert "2 x 1.0 |" in lines[2]
-    assert lines[3].startswith("| the same weights at stride 4 |")
+    assert lines[3].startswith("| MeTRo, the same weights at stride 4 |")
     assert "same weights |" in lines[3]
     assert len({line.count("|") for line in lines}) == 1
 
@@ -32,7 +32,7 @@ def test_the_table_has_a_line_for_every_row_that_was_measured():
 def test_costs_are_tables_too():
     made = costs()
     ours, published = (report.costs_table(made, published=p).splitlines() for p in (False, True))
-    assert [line.split("|")[1].strip() for line in ours[2:]] == ["MeTRo", "HEMlets", "no maps: the baseline"]
+    assert [line.split("|")[1].strip() for line in ours[2:]] == ["MeTRo", "HEMlets", "HEMlets' baseline: no maps"]
     assert [line.split("|")[1].strip() for line in published[2:]] == list(made.published)
     assert "| 1280 x 8 x 8 | 1.00 | 2.00 | 10.00 | 8.00 | 2.000 |" in ours[2]
     assert "| 64 | 1.641 | 35.000 | 0.047 |" in report.memory_table(made)

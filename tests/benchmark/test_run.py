@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from metricpose.benchmark import plan
-from metricpose.benchmark.plan import Phase
 from metricpose.benchmark.results import Result
-from metricpose.benchmark.run import Job, do, fingerprint, main, phase_ends
+from metricpose.benchmark.run import Job, do, fingerprint, main
 from metricpose.errors import DataError
 
 
@@ -87,23 +84,6 @@ def test_weights_are_measured_again_without_training(done, job):
     views = job.model_copy(update={"row": "margipose-5-views"})
     assert views.folder() == job.model_copy(update={"row": "margipose"}).folder()
     assert views.settings()["views"] == 5
-
-
-def test_two_phases_share_the_steps():
-    shares = (Phase(0.8), Phase(0.2))
-    assert phase_ends(shares, 1000) == [800, 1000]
-    assert phase_ends(shares, 2) == [1, 2]
-    assert phase_ends((Phase(),), 5) == [5]
-
-
-def test_the_lifter_trains_on_the_frozen_first_part(tiny, people_folder, job):
-    lifting = job.model_copy(update={"row": "lifting", "size": tiny.model_copy(update={"whole": 2, "truncated": 1})})
-    do(lifting)
-    first, last = (load_file(lifting.folder() / f"phase-{i}" / "model.safetensors") for i in (0, 1))
-    moved = {k for k in first if not torch.equal(first[k], last[k])}
-    assert any(k.startswith("lifter.") for k in moved)
-    assert not any(k.startswith(("backbone.", "steps.")) for k in moved)
-    assert np.isfinite(Result.load(lifting.result).errors["whole/mpjpe"].mean)
 
 
 def test_missing_people_are_an_error(job, tmp_path):

@@ -36,12 +36,6 @@ def test_stored_batches_are_the_normal_pipelines(stored, people_folder):
     assert len(kept.sources[0]) == PLAN.records
 
 
-def test_a_second_phase_goes_on_where_the_first_ended(stored):
-    whole, later = open_stream(stored), open_stream(stored, first=4)
-    assert torch.equal(later[draws(0)]["images"], whole[draws(2)]["images"])
-    assert not torch.equal(later[draws(0)]["images"], whole[draws(0)]["images"])
-
-
 def test_weak_labels_are_those_of_the_target_domain(stored):
     target = np.load(stored / "target.npy")
     assert 0 < target.sum() < len(target)

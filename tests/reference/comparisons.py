@@ -1,14 +1,22 @@
-"""Made-up results of trainings whose differences are known."""
+"""Made-up people to compare methods on, and made-up results whose differences are known."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from metricpose.benchmark.costs import HeadCost
 from metricpose.benchmark.curves import DecodeTime, MapMemory
 from metricpose.benchmark.results import Errors, Result
+from metricpose.benchmark.sizes import SMOKE
 from metricpose.benchmark.speed import Costs
+from metricpose.data.shards import shard_path, write_shard
+from people import person
 
+TRAIN, TEST = 6, 5
+TINY = SMOKE.model_copy(update={"records": TRAIN, "whole": 4, "truncated": 2, "side": 32})
 KEY = "whole/mpjpe"
 
 
@@ -50,3 +58,12 @@ def costs() -> Costs:
         decode=(DecodeTime("planes", (3, 4), 12, 1.0, 2.0, 30.0), DecodeTime("volume", (5,), 5, 1.0, 4.0, 30.0)),
         strides={32: 80.0, 16: 50.0, 8: 20.0, 4: 10.0},
     )
+
+
+def write_people(folder: Path) -> Path:
+    """Shards `train` and `test` of made-up people, every other one dancing."""
+    for name, first, count in (("train", 100, TRAIN), ("test", 0, TEST)):
+        made = [person(first + i, size=(96, 80)) for i in range(count)]
+        records = [replace(r, info={**r.info, "pose": ("walking", "dance")[i % 2]}) for i, r in enumerate(made)]
+        write_shard(shard_path(folder / name, 0), records)
+    return folder

@@ -40,7 +40,7 @@ def estimates(tasks: Sequence[Task]) -> Iterator[Estimate]:
         if task.job.kind == "stream":
             yield Estimate(task.name, 2 * CROP_MS / 1e3 * task.job.size.steps * task.job.size.batch, 0.0)
             continue
-        key = f"{plan.settings_of(task.job.line, task.job.size)}{task.job.source.phases}"
+        key = f"{task.job.line.method}{plan.settings_of(task.job.line, task.job.size)}"
         if key not in known:
             known[key] = _measured(task.job)
         training, crop = known[key]
@@ -51,11 +51,8 @@ def estimates(tasks: Sequence[Task]) -> Iterator[Estimate]:
 def _measured(job: Job) -> tuple[float, float]:
     """(seconds of the whole training, seconds of a crop in evaluation)."""
     torch.set_num_threads(job.size.threads)
-    training = 0.0
-    if not job.line.weights_of:
-        for phase in job.source.phases:
-            training += phase.share * job.size.steps * _step_seconds(job, phase)
-    model: Any = initial_model(job.model_copy(update={"row": job.source.name}), plan.Phase(), None).eval()
+    training = 0.0 if job.line.weights_of else job.size.steps * _step_seconds(job)
+    model: Any = initial_model(job).eval()
     device = pick_device(job.size.device)
     images = torch.rand(32, 3, job.size.side, job.size.side, device=device)
     sample = example(model, images)
@@ -64,11 +61,11 @@ def _measured(job: Job) -> tuple[float, float]:
         return training, _best(lambda: model.decode(model(images), sample.K), device) / len(images)
 
 
-def _step_seconds(job: Job, phase: plan.Phase) -> float:
+def _step_seconds(job: Job) -> float:
     device = pick_device(job.size.device)
-    model: Any = initial_model(job, phase, None).to(device, memory_format=torch.channels_last)
-    config = job.size.training(job.seed, job.size.steps, ())
-    frozen = (*(job.size.freeze if job.backbone else ()), *phase.freeze)
+    model: Any = initial_model(job).to(device, memory_format=torch.channels_last)
+    config = job.size.training(job.seed, ())
+    frozen = job.size.freeze if job.backbone else ()
     for name, parameter in model.named_parameters():
         if any(fnmatchcase(name, pattern) for pattern in frozen):
             parameter.requires_grad_(False)

@@ -15,24 +15,6 @@ Test = Literal["whole", "truncated"]
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A stretch of training.
-
-    Attributes:
-        share: of the size's steps.
-        freeze: parameters that this phase does not train, beside those the size freezes.
-        settings: changed on top of the row's.
-    """
-
-    share: float = 1.0
-    freeze: tuple[str, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-ONE_PHASE = (Phase(),)
-
-
-@dataclass(frozen=True)
 class Row:
     """One line of the comparison.
 
@@ -45,7 +27,6 @@ class Row:
         weights_of: a row whose trained weights are measured again with other `settings`; nothing is trained.
         views: test-time views.
         tests: what it is measured on.
-        phases: of training.
         is_method: one of the six compared methods, trained with more seeds than an ablation.
     """
 
@@ -58,7 +39,6 @@ class Row:
     weights_of: str = ""
     views: int = 1
     tests: tuple[Test, ...] = ("whole",)
-    phases: tuple[Phase, ...] = ONE_PHASE
     is_method: bool = False
 
     def seeds(self, size: Size, seeds: int | None = None) -> range:
@@ -71,12 +51,6 @@ class Row:
 
 _BOTH: tuple[Test, ...] = ("whole", "truncated")
 
-_LIFTING = (
-    Phase(0.8, settings={"phase": "stage1", "recovery": "bone-lengths"}),
-    Phase(0.2, settings={"phase": "lifter"}),
-)
-"""The convolutional part, then the lifter alone; how the paper shares its epochs between them is half and half."""
-
 ROWS: tuple[Row, ...] = (
     # The six methods.
     Row("twofive", "2.5D, mean bone lengths", "twofive", tests=_BOTH, is_method=True),
@@ -84,15 +58,15 @@ ROWS: tuple[Row, ...] = (
     Row("metrabs", "MeTRAbs", "metrabs", tests=_BOTH, is_method=True),
     Row("margipose", "MargiPose", "margipose", tests=_BOTH, is_method=True),
     Row("hemlets", "HEMlets", "hemlets", tests=_BOTH, is_method=True),
-    Row("lifting", "CDL", "lifting", tests=_BOTH, is_method=True, phases=_LIFTING),
+    Row("lifting", "CDL", "lifting", tests=_BOTH, is_method=True),
     # MeTRo and MeTRAbs.
     Row("metro-whole", "MeTRo, trained on whole people only", "metro", truncation=0.0, tests=_BOTH),
     Row("metrabs-whole", "MeTRAbs, trained on whole people only", "metrabs", truncation=0.0, tests=_BOTH),
     Row("metrabs-relative", "MeTRAbs without the absolute loss", "metrabs", {"absolute_weight": 0.0}),
-    Row("metro-coarse", "MeTRo, stride 32", "metro", {"stride": 32, "stride_train": 32}),
+    Row("metro-coarse", "MeTRo at stride 32", "metro", {"stride": 32, "stride_train": 32}),
     Row(
         "metro-fine",
-        "the same weights at stride 4",
+        "MeTRo, the same weights at stride 4",
         "metro",
         {"stride": 4, "stride_train": 32},
         weights_of="metro-coarse",
@@ -100,26 +74,31 @@ ROWS: tuple[Row, ...] = (
     # MargiPose.
     Row(
         "margipose-plain",
-        "one stage, no permutation, no regularisation",
+        "MargiPose, one stage, plain",
         "margipose",
         {"stages": 1, "axis_permutation": False, "regularisation": "none"},
     ),
-    Row("margipose-permuted", "and axis permutation", "margipose", {"stages": 1, "regularisation": "none"}),
-    Row("margipose-one-stage", "and Jensen-Shannon regularisation", "margipose", {"stages": 1}),
-    Row("margipose-5-views", "four stages, 5 views", "margipose", weights_of="margipose", views=5),
-    Row("margipose-10-views", "four stages, 10 views", "margipose", weights_of="margipose", views=10),
+    Row(
+        "margipose-permuted",
+        "MargiPose, one stage, axis permutation",
+        "margipose",
+        {"stages": 1, "regularisation": "none"},
+    ),
+    Row("margipose-one-stage", "MargiPose, one stage, permutation and JSD", "margipose", {"stages": 1}),
+    Row("margipose-5-views", "MargiPose, 5 views", "margipose", weights_of="margipose", views=5),
+    Row("margipose-10-views", "MargiPose, 10 views", "margipose", weights_of="margipose", views=10),
     # HEMlets.
-    Row("hemlets-none", "no maps: the baseline", "hemlets", {"intermediate": "none"}),
-    Row("hemlets-2d", "joint maps", "hemlets", {"intermediate": "2d"}),
-    Row("hemlets-hem", "HEMlets, no joint maps", "hemlets", {"intermediate": "hem"}),
-    Row("hemlets-two-states", "HEMlets of two states and joint maps", "hemlets", {"states": 2}),
-    Row("hemlets-five-states", "HEMlets of five states and joint maps", "hemlets", {"states": 5}),
-    Row("hemlets-target-2d", "target domain: 2D labels", "hemlets", labels="2d"),
-    Row("hemlets-target-ordinal", "target domain: 2D and ordinal labels", "hemlets", labels="ordinal"),
+    Row("hemlets-none", "HEMlets' baseline: no maps", "hemlets", {"intermediate": "none"}),
+    Row("hemlets-2d", "HEMlets, joint maps alone", "hemlets", {"intermediate": "2d"}),
+    Row("hemlets-hem", "HEMlets, part maps alone", "hemlets", {"intermediate": "hem"}),
+    Row("hemlets-two-states", "HEMlets of two states", "hemlets", {"states": 2}),
+    Row("hemlets-five-states", "HEMlets of five states", "hemlets", {"states": 5}),
+    Row("hemlets-target-2d", "HEMlets, 2D labels on the target domain", "hemlets", labels="2d"),
+    Row("hemlets-target-ordinal", "HEMlets, ordinal labels on the target domain", "hemlets", labels="ordinal"),
     # CDL.
-    Row("lifting-baseline", "volume and lifter", "lifting", {"variant": "baseline"}, phases=_LIFTING),
-    Row("lifting-joint", "and joint maps", "lifting", {"variant": "joint_maps"}, phases=_LIFTING),
-    Row("lifting-bone-joint", "and bone maps", "lifting", {"variant": "bone_joint_maps"}, phases=_LIFTING),
+    Row("lifting-baseline", "CDL's baseline: volume and lifter", "lifting", {"variant": "baseline"}),
+    Row("lifting-joint", "CDL with joint maps", "lifting", {"variant": "joint_maps"}),
+    Row("lifting-bone-joint", "CDL with joint and bone maps", "lifting", {"variant": "bone_joint_maps"}),
 )  # fmt: skip
 
 
@@ -146,14 +125,14 @@ def chosen(only: Sequence[str] = ()) -> list[Row]:
     return [row for row in ROWS if row.name in names and row.method in MODELS]
 
 
-def settings_of(row: Row, size: Size, changes: dict[str, Any] | None = None) -> dict[str, Any]:
+def settings_of(row: Row, size: Size) -> dict[str, Any]:
     """All settings of a row's model: the size's, then the method's at that size, then the row's own.
 
     Raises:
         InputError: the method refuses one of them.
     """
     shared = {"backbone": size.backbone, "side": size.side, "skeleton": "metricpose_25"}
-    wanted = {**shared, **size.methods.get(row.method, {}), **row.settings, **(changes or {})}
+    wanted = {**shared, **size.methods.get(row.method, {}), **row.settings}
     kind: Any = MODELS[row.method][0]
     make = getattr(kind, size.presets[row.method]) if row.method in size.presets else kind
     try:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +27,8 @@ from metricpose.benchmark.sizes import Size
 from metricpose.benchmark.stream import StreamPlan, open_stream, write_stream
 from metricpose.data.shards import Shard, shard_path
 from metricpose.errors import DataError
-from metricpose.files import atomic_path, sha256
+from metricpose.files import sha256
+from metricpose.training.checkpoint import read_progress
 from metricpose.training.loop import TrainingData, train
 from metricpose.weights import build_model, load_model, load_weights, read_tensors
 
@@ -101,7 +101,7 @@ class Job(BaseModel):
         keep = ("steps", "batch", "optimizer", "lr", "backbone_lr", "ema", "precision", "freeze")
         return {
             "method": row.method,
-            "phases": [{**asdict(p), "settings": plan.settings_of(row, size, p.settings)} for p in row.phases],
+            "model": plan.settings_of(row, size),
             "labels": row.labels,
             "stream": asdict(self.stream()),
             "size": {name: getattr(size, name) for name in keep},
@@ -166,42 +166,25 @@ def do(job: Job, report: Report | None = None) -> None:
 
 
 def train_row(job: Job, crops: Path) -> Path:
-    """Train the row's phases, going on where an earlier process stopped; returns the model file."""
+    """Train the row, going on where an earlier process stopped; returns the model file."""
     size, row, folder = job.size, job.source, job.folder()
-    last = folder / "model.safetensors"
-    if last.exists():
-        return last
-    ends = phase_ends(row.phases, size.steps)
-    for number, (phase, begin, end) in enumerate(zip(row.phases, [0, *ends], ends)):
-        steps = end - begin
-        part = folder / f"phase-{number}"
-        model = initial_model(job, phase, folder / f"phase-{number - 1}" / "model.safetensors" if number else None)
-        data = TrainingData(open_stream(crops, labels=row.labels, first=begin * size.batch), (size.batch,))
-        freeze = (*(size.freeze if job.backbone else ()), *phase.freeze)
-        done = train(model, row.method, data, size.training(job.seed, steps, freeze), part)
-        if done["step"] < steps:
-            raise DataError(f"the training in {part} was stopped at step {done['step']:.0f}; start again to go on")
-    with atomic_path(last) as path:
-        path.write_bytes((part / "model.safetensors").read_bytes())
-    return last
+    state, weights = folder / "state.safetensors", folder / "model.safetensors"
+    if weights.exists() and state.exists() and read_progress(state).step == size.steps:
+        return weights
+    data = TrainingData(open_stream(crops, labels=row.labels), (size.batch,))
+    freeze = size.freeze if job.backbone else ()
+    done = train(initial_model(job), row.method, data, size.training(job.seed, freeze), folder)
+    if done["step"] < size.steps:
+        raise DataError(f"the training in {folder} was stopped at step {done['step']:.0f}; start again to go on")
+    return weights
 
 
-def phase_ends(phases: Sequence[plan.Phase], steps: int) -> list[int]:
-    """Last step, exclusive, of each phase; every one has at least one step."""
-    shares = list(accumulate(phase.share for phase in phases))
-    ends = [min(round(share * steps), steps - (len(phases) - 1 - i)) for i, share in enumerate(shares)]
-    return [*ends[:-1], steps]
-
-
-def initial_model(job: Job, phase: plan.Phase, before: Path | None) -> nn.Module:
-    """The model at the start of a phase: from the phase before, or from the backbone's weights."""
-    settings = plan.settings_of(job.source, job.size, phase.settings)
+def initial_model(job: Job) -> nn.Module:
+    """The model at the start: random by its seed, but for the backbone's given weights."""
     torch.manual_seed(job.seed)
-    start = read_tensors(job.backbone) if job.backbone and before is None else None
-    model = build_model(job.source.method, settings, f"row {job.source.name}", backbone_weights=start)
-    if before is not None:
-        load_weights(model, read_tensors(before), str(before))
-    return model
+    start = read_tensors(job.backbone) if job.backbone else None
+    settings = plan.settings_of(job.source, job.size)
+    return build_model(job.source.method, settings, f"row {job.source.name}", backbone_weights=start)
 
 
 def measure_row(job: Job, weights: Path, report: Report) -> tuple[dict[str, Measured], nn.Module]:

@@ -20,7 +20,7 @@ class Size(BaseModel):
         name, note: for tables.
         backbone, side: of every network; the crop side in pixels.
         freeze: parameters that no method trains, where the backbone starts from given weights.
-        steps, batch: of every training; a method of two phases shares the steps between them.
+        steps, batch: of every training.
         optimizer, lr, backbone_lr, ema: of every method; the backbone's factor; decay of the averaged weights.
         records: people to train on.
         whole, truncated: test images; the truncated ones give four boxes each.
@@ -54,11 +54,11 @@ class Size(BaseModel):
     presets: dict[str, str] = Field(default_factory=dict)
     methods: dict[str, Settings] = Field(default_factory=dict)
 
-    def training(self, seed: int, steps: int, freeze: tuple[str, ...]) -> TrainingConfig:
+    def training(self, seed: int, freeze: tuple[str, ...]) -> TrainingConfig:
         """The optimiser's settings, the same for all methods."""
         return TrainingConfig.model_validate(
             {
-                "steps": steps,
+                "steps": self.steps,
                 "batch_size": self.batch,
                 "seed": seed,
                 "optimizer": self.optimizer,
@@ -71,10 +71,10 @@ class Size(BaseModel):
                 "device": self.device,
                 "threads": self.threads,
                 "workers": 0,
-                "log_every": max(1, min(50, steps // 2)),
+                "log_every": max(1, min(50, self.steps // 2)),
                 "validate_every": 0,
-                "checkpoint_every": max(1, steps // 4),
-                "schedule": ScheduleConfig(kind="cosine", warmup=steps // 20, final=0.02),
+                "checkpoint_every": max(1, self.steps // 4),
+                "schedule": ScheduleConfig(kind="cosine", warmup=self.steps // 20, final=0.02),
             }
         )
 
@@ -111,7 +111,7 @@ SMOKE = Size(
             "depth_bins": 8,
             "sigma": 1.0,
         },
-        "lifting": {"horizon_steps": 1},
+        "lifting": {"horizon_steps": 2, "last_layer": True},
     },
 )
 
@@ -137,7 +137,7 @@ SMALL = Size(
         "twofive": _STRIDE_16,
         "margipose": {**_STRIDE_16, "stages": 4, "widths": (24, 32)},
         "hemlets": {"sigma": 1.0},
-        "lifting": {"horizon_steps": 800},
+        "lifting": {"horizon_steps": 1000, "last_layer": True},
     },
 )
 
@@ -164,7 +164,7 @@ PAPER = Size(
             "head_width": 1024,
             "depth_bins": 64,
         },
-        "lifting": {"horizon_steps": 1200},
+        "lifting": {"horizon_steps": 1500},
     },
 )
 

@@ -134,15 +134,13 @@ class StoredMaker(SampleMaker):
     Attributes:
         arrays: memory-mapped, one row per sample; see `open_stream`.
         labels: what people of the target domain keep.
-        first: row of the stream's draw 0, for a second phase of training that goes on where the first one ended.
     """
 
     arrays: dict[str, Any]
     labels: Labels = "full"
-    first: int = 0
 
     def __getitem__(self, draws: list[Draw]) -> Packed:
-        rows = self.first + np.array([draw.seed[-1] for draw in draws])
+        rows = np.array([draw.seed[-1] for draw in draws])
         found: dict[str, Tensor] = {name: torch.from_numpy(array[rows]) for name, array in self.arrays.items()}
         return weaken(found, found.pop(_TARGET), self.labels)
 
@@ -163,7 +161,7 @@ class _Count:
         return self._length
 
 
-def open_stream(folder: Path, *, labels: Labels = "full", first: int = 0) -> StoredMaker:
+def open_stream(folder: Path, *, labels: Labels = "full") -> StoredMaker:
     """The samples of a written stream.
 
     Raises:
@@ -175,4 +173,4 @@ def open_stream(folder: Path, *, labels: Labels = "full", first: int = 0) -> Sto
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"cannot read the stream {folder}: {error}. Delete it to make it again.") from error
     sources: Sequence[Any] = [_Count(plan.records)]
-    return StoredMaker(sources, plan.side, catalog.get(plan.skeleton), None, arrays, labels, first)
+    return StoredMaker(sources, plan.side, catalog.get(plan.skeleton), None, arrays, labels)

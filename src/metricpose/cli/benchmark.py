@@ -165,7 +165,7 @@ def _report(folder: Path, docs: Path) -> None:
     results, costs = ledger.read_folder(folder / "results")
     page, picture = figure.page_parts(docs)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(picture, figure.draw(results, costs))
+    write_picture(figure.draw(results, costs), picture)
     with atomic_path(page) as path:
         path.write_text(ledger.ledger(results, costs), encoding="utf8")
     print(f"written: {page} and {picture}")
