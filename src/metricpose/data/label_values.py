@@ -63,9 +63,9 @@ def points(item: dict[str, Any], key: str, skeleton: Skeleton) -> Float[np.ndarr
 def visibility(item: dict[str, Any], joints: int) -> UInt8[np.ndarray, " j"]:
     """Marks of `metricpose.types`, UNKNOWN if the item has none."""
     given = item.get("visibility", [UNKNOWN] * joints)
-    known = {OUTSIDE, HIDDEN, VISIBLE, UNKNOWN}
+    known = [OUTSIDE, HIDDEN, VISIBLE, UNKNOWN]
     if not isinstance(given, list) or len(given) != joints or not all(v in known for v in given):
-        raise DataError(f"visibility is {given}; expected {joints} values out of {sorted(known)}")
+        raise DataError(f"visibility is {given}; expected {joints} values out of {known}")
     return np.array(given, np.uint8)
 
 

@@ -27,7 +27,7 @@ _TORSO_MM = (150.0, 850.0)
 ASYMMETRY, REPROJECTION = 0.35, 0.05
 _OUTSIDE_PX = 2.0
 _BOX_SLACK, _IN_BOX, _LARGEST_BOX = 0.15, 0.5, 4.0
-_BENT, _AGAINST = 0.12, -0.6
+_BENT, _AGAINST = 0.12, -0.3
 _OPPOSITE = -0.5  # cosine between the axes of hips and shoulders: people twist by less than 120 degrees
 
 
