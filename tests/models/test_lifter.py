@@ -33,6 +33,7 @@ def test_the_published_size():
 def small(**settings):
     torch.manual_seed(0)
     lifter = Lifter(5, **{"width": 12, "blocks": 3, **settings})
+    torch.nn.init.normal_(lifter.last.weight, std=0.3)
     for module in lifter.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             for tensor in (module.weight.data, module.bias.data, module.running_mean):
@@ -49,6 +50,19 @@ def test_layer_by_layer():
     for i in range(4):
         inputs = np.concatenate([points[i].flatten().numpy(), facts[i].numpy()])
         np.testing.assert_allclose(found[i].detach().numpy(), reference.lifter(state, inputs, 3), rtol=1e-4, atol=0.05)
+
+
+def test_blocks_begin_near_the_identity_and_the_pose_near_the_root():
+    torch.manual_seed(0)
+    lifter, points = Lifter(5, width=64, dropout=0.0).train(), torch.randn(16, 5, 3)
+    first = lifter.first(points.flatten(1))
+    x = first
+    for block in lifter.blocks:
+        x = block(x)
+    assert 0.02 < (x - first).norm() / first.norm() < 0.5
+    assert 0 < lifter(points).norm(dim=-1).max() < 100
+    lifter(points).square().sum().backward()
+    assert all(p.grad.any() for p in lifter.parameters())  # none is shut off by its own start
 
 
 def test_dropout_in_training_alone():

@@ -13,7 +13,10 @@ pose_mm        b J 3           FC, read as metres and given in millimetres
 =============  ==============  ================================================================================
 
 Ours, because the paper is silent: batch norm, ReLU and dropout behind the first layer and the order inside a block
-(Martinez), the units of input and output, initialisation (Kaiming; biases 0).
+(Martinez), the units of input and output, and initialisation: Kaiming, but a last layer near 0, and blocks that add
+little at first. The pose is then never a small difference of large numbers, which batch norm in small batches, and its
+change to running statistics after training, would disturb: eight poses learned in batches of 32 come out 10 mm off, and
+154 mm off with plain Kaiming.
 
 Training targets may be brought to a standard stature (equation 10): all joints times 1077 mm / G, G the length of the
 chain knee - hip - pelvis - spine - neck. The hip - pelvis link counts: with it the average bones give 1066 mm. The mean
@@ -32,6 +35,8 @@ from metricpose.skeleton.core import Skeleton
 STANDARD_STATURE_MM = 1077.0
 """Mean knee-to-neck length of Human3.6M's training poses (section "3D Lifting block")."""
 
+_FIRST_GAIN, _LAST_STD = 0.1, 1e-3  # Initial scale of what a block adds; initial weights of the last layer.
+
 VIEW_FACTS = 3
 """Numbers that `view_facts` gives."""
 
@@ -47,6 +52,12 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Float[Tensor, "b c"]) -> Float[Tensor, "b c"]:
         """Features to features."""
         return x + self.second(self.first(x))
+
+    def scale_output(self, gain: float) -> None:
+        """Set the scale of what the block adds: the gain of its last batch norm."""
+        norm = self.second[1]
+        assert isinstance(norm, nn.BatchNorm1d)
+        nn.init.constant_(norm.weight, gain)
 
 
 class Lifter(nn.Module):
@@ -71,6 +82,9 @@ class Lifter(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)
+            elif isinstance(module, ResidualBlock):
+                module.scale_output(_FIRST_GAIN)
+        nn.init.normal_(self.last.weight, std=_LAST_STD)
 
     def forward(
         self, points: Float[Tensor, "b j 3"], facts: Float[Tensor, "b f"] | None = None
