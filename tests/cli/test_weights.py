@@ -11,7 +11,7 @@ import torch
 
 from metricpose import weights
 from metricpose.cli.main import main
-from metricpose.cli.weights import Layout
+from metricpose.cli.weights import Layout, default_name
 from metricpose.errors import InputError
 from metricpose.files import sha256
 from metricpose.importing import IMPORTERS, import_weights
@@ -42,7 +42,7 @@ def test_import_writes_a_model_and_says_what_it_is(
     source = sha256("margipose-mpi3d.pth")
     assert main(["weights", "import", "margipose", "margipose-mpi3d.pth", "--half"]) == 0
     Path("margipose-mpi3d.pth").unlink()
-    path = Path("margipose-margipose-mpi3d.safetensors")
+    path = Path("margipose-mpi3d.safetensors")
     printed = capsys.readouterr().out
     model, metadata = load_model(path)
     assert f"{sum(p.numel() for p in model.parameters()):,}" in printed
@@ -63,6 +63,22 @@ def test_import_writes_a_model_and_says_what_it_is(
     weight = "inner.xz_hm_cnns.0.up_layers.2.shortcut.0.weight"
     assert torch.equal(model.state_dict()["xz_columns.0.up.2.shortcut.0.weight"], state[weight].half().float())
     path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("layout", "file", "expected"),
+    [
+        ("margipose", "margipose-h36m.pth", "margipose-h36m"),
+        ("margipose", "weights/best.pth", "margipose-best"),
+        ("metrabs-pytorch", "metrabs_eff2s_256px/ckpt.pt", "metrabs_eff2s_256px"),
+        ("metrabs-pytorch", "metrabs_eff2l_v1.5", "metrabs_eff2l_v1.5"),
+        ("metrabs-pytorch", "unpacked", "metrabs-pytorch-unpacked"),
+    ],
+)
+def test_the_model_is_named_after_its_source(layout: str, file: str, expected: str, tmp_path: Path) -> None:
+    for folder in ("metrabs_eff2s_256px", "metrabs_eff2l_v1.5", "unpacked"):
+        (tmp_path / folder).mkdir()
+    assert default_name(layout, tmp_path / file) == f"{expected}.safetensors"
 
 
 def test_files_that_do_not_fit_leave_nothing_behind(tmp_path: Path, capsys: Captured) -> None:

@@ -30,20 +30,27 @@ def import_(
         layout: whose checkpoint it is.
         file: the checkpoint as published, or .safetensors with the same names; metrabs-pytorch: the unpacked folder, or
             ckpt.pt in it, whose neighbours config.yaml and joint_info.npz say what the tensors do not.
-        out: model file to write; default LAYOUT-FILE.safetensors in the current folder.
+        out: model file to write; default in the current folder, named after the checkpoint or its folder.
         half: store float16: half the size, weights rounded to three digits.
     """
     from metricpose.importing import import_weights
     from metricpose.weights import save_model
 
     imported = import_weights(layout, file)
-    target = out or Path(f"{layout}-{(file if file.is_dir() else file.with_suffix('')).name}.safetensors")
+    target = out or Path(default_name(layout, file))
     digest = save_model(target, imported.model, imported.name, half=half, facts=imported.facts(file.name))
     _show(_summary(imported, target, digest, half))
     for note in imported.notes:
         print(f"note: {note}")
     print("next:", *_next_steps(imported, target), sep="\n  ")
     return target
+
+
+def default_name(layout: str, file: Path) -> str:
+    """File name of the imported model: the checkpoint's, or for ``ckpt.pt`` its folder's, with the layout in it."""
+    named = file.absolute().parent if file.name == "ckpt.pt" else file
+    stem = named.name if named.is_dir() else named.stem
+    return f"{stem if stem.startswith(layout.split('-')[0]) else f'{layout}-{stem}'}.safetensors"
 
 
 def list_() -> None:
