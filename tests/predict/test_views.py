@@ -12,7 +12,7 @@ import pytest
 from metricpose.cli import evaluate, predict
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
-from metricpose.predict.views import Policy, View, crop_view, policy, schedule, view_camera
+from metricpose.predict.views import POLICIES, View, crop_view, policy, schedule, view_camera
 
 CAMERA = Camera.from_fov((641, 480), math.radians(60))
 BOX = np.array([200.0, 100, 150, 240])
@@ -83,6 +83,8 @@ def test_margipose_crops_are_the_published_ones() -> None:
     assert [(v.shift_px, v.flip) for v in schedule("margipose-5")] == [(s, False) for s in steps]
     assert [(v.shift_px, v.flip) for v in schedule("margipose-10")] == [(s, f) for f in (False, True) for s in steps]
     assert all(v == View(flip=v.flip, shift_px=v.shift_px) for v in policy("margipose-10"))
+    with pytest.raises(InputError, match="one of margipose-5, margipose-10"):
+        schedule("margipose-12")
 
 
 @pytest.mark.parametrize("box", [BOX, np.array([100.0, 200, 260, 130])])
@@ -101,4 +103,4 @@ def test_a_shift_is_in_pixels_of_the_photograph(box: np.ndarray) -> None:
 def test_the_command_line_offers_every_policy() -> None:
     for command in (evaluate.run, predict.run):
         offered = [get_args(part) for name in ("views", "tta") for part in get_args(hints(command).get(name))]
-        assert get_args(Policy) in offered
+        assert POLICIES in offered

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from metricpose.evaluation.report import Report
     from metricpose.evaluation.sources import Items
     from metricpose.evaluation.tables import Table
-    from metricpose.predict.views import Policy
 
 OUT = Path("out") / "evaluate"
 NAMES = 2
@@ -83,7 +82,7 @@ def _of_model(
     data: Path | None,
     count: int | None,
     path: Path,
-    views: int | Policy,
+    views: int | str,
     device: str | None,
 ) -> Predictions:
     """Cached predictions if they are of the same thing, else new ones."""

@@ -18,7 +18,7 @@ from metricpose.evaluation.predictions import Header, Predictions, TruthBuilder,
 from metricpose.geometry.camera import Camera
 from metricpose.predict.estimate import DEFAULT_BATCH, estimate
 from metricpose.predict.network import CropNetwork
-from metricpose.predict.views import Policy, View, crop_view, schedule, view_camera
+from metricpose.predict.views import View, crop_view, schedule, view_camera
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
 from metricpose.types import Pose, Record
@@ -43,7 +43,7 @@ class _Part(NamedTuple):
     joints_px: Float[np.ndarray, "b j 2"]
 
 
-def describe_model(model: Any, metadata: dict[str, Any] | None = None, views: int | Policy = 1) -> dict[str, Any]:
+def describe_model(model: Any, metadata: dict[str, Any] | None = None, views: int | str = 1) -> dict[str, Any]:
     """The header fields that say who predicted and how: `skeleton`, `root`, `scale_policy`, `views`, hashes.
 
     Args:
@@ -68,7 +68,7 @@ def predict_records(
     records: Iterable[Record],
     header: Header,
     *,
-    views: int | Policy = 1,
+    views: int | str = 1,
     batch_size: int = DEFAULT_BATCH,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,

@@ -21,7 +21,7 @@ from metricpose.predict.network import FROM_BOX, CropNetwork
 from metricpose.predict.people import to_people
 from metricpose.predict.plausible import Rules, plausible
 from metricpose.predict.self_boxes import find_person
-from metricpose.predict.views import Policy, View, schedule
+from metricpose.predict.views import View, schedule
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
 from metricpose.types import People
@@ -48,7 +48,7 @@ class Options:
     """
 
     skeleton: str | None = None
-    tta: int | Policy = 1
+    tta: int | str = 1
     batch_size: int = DEFAULT_BATCH
     up: Up = (0.0, -1.0, 0.0)
     rules: Rules = Rules()  # noqa: RUF009 (frozen)
@@ -92,7 +92,7 @@ class PoseModel:
         boxes: Any = None,
         detector: Detector | None = None,
         skeleton: str | None = None,
-        tta: int | Policy = 1,
+        tta: int | str = 1,
         batch_size: int = DEFAULT_BATCH,
         up: Up = (0.0, -1.0, 0.0),
         rules: Rules | None = None,
@@ -136,7 +136,7 @@ class PoseModel:
         info = self._info(photo, choice, source, options, check, notes)
         return to_people(result, self.skeleton, target, found, choice.camera, self._scale(result, choice), info)
 
-    def _views(self, tta: int | Policy) -> list[View]:
+    def _views(self, tta: int | str) -> list[View]:
         views = schedule(tta)
         if self.skeleton.definition == catalog.UNNAMED and any(view.flip for view in views):
             raise InputError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -18,7 +17,7 @@ _MAX_ROLL = math.radians(25.0)
 _ZOOM_OUT, _ZOOM_IN, _GAMMA = 0.8, 1.1, 0.7
 _SHIFT_PX = 8.0
 
-Policy = Literal["margipose-5", "margipose-10"]
+POLICIES = ("margipose-5", "margipose-10")
 """Names of published sets of views, see `policy`."""
 
 
@@ -41,17 +40,22 @@ class View:
     shift_px: tuple[float, float] = (0.0, 0.0)
 
 
-def policy(name: Policy) -> list[View]:
+def policy(name: str) -> list[View]:
     """The crops of MargiPose (section 6.2, after Luvizon et al. 2018): moved by 8 pixels left, up, right and down.
 
     "margipose-5" are the plain and the four moved crops, "margipose-10" (the paper's) these and their mirror images.
+
+    Raises:
+        InputError: another name.
     """
+    if name not in POLICIES:
+        raise InputError(f"test-time views '{name}' are unknown; give a number or one of {', '.join(POLICIES)}")
     steps = ((0.0, 0.0), (-_SHIFT_PX, 0.0), (0.0, -_SHIFT_PX), (_SHIFT_PX, 0.0), (0.0, _SHIFT_PX))
     flips = (False, True) if name == "margipose-10" else (False,)
     return [View(flip=flip, shift_px=step) for flip in flips for step in steps]
 
 
-def schedule(n: int | Policy) -> list[View]:
+def schedule(n: int | str) -> list[View]:
     """n views, or those of a `policy`; the first is always the plain crop, so that one view is the identity.
 
     Two views add the mirrored crop. From three on the others lie on both sides of the plain one at steps k: roll up to
@@ -59,7 +63,7 @@ def schedule(n: int | Policy) -> list[View]:
     whose single view is not the plain crop: docs/METHODS.md).
 
     Raises:
-        InputError: n is not within 1 .. 32.
+        InputError: n is not within 1 .. 32, or no policy.
     """
     if isinstance(n, str):
         return policy(n)
