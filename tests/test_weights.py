@@ -165,3 +165,14 @@ def test_cache_folder_follows_the_environment(monkeypatch):
     assert weights.cache_folder() == Path("/some/where/metricpose")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert weights.cache_folder() == Path.home() / ".cache" / "metricpose"
+
+
+def test_a_backbone_starts_from_its_own_file_or_from_a_model(tmp_path):
+    model = weights.build_model("metro", {"side": 64}, "test")
+    weights.save_model(tmp_path / "model.safetensors", model, "metro", half=False)
+    save_file({k: v.contiguous() for k, v in model.backbone.state_dict().items()}, tmp_path / "backbone.safetensors")
+    for name in ("model", "backbone"):
+        found = weights.read_backbone(tmp_path / f"{name}.safetensors")
+        assert found.keys() == model.backbone.state_dict().keys()
+        assert all(torch.equal(found[k], v) for k, v in model.backbone.state_dict().items())
+        weights.build_model("metrabs", {"side": 64}, "test", backbone_weights=found)

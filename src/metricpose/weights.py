@@ -141,6 +141,18 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
 
 
+def read_backbone(path: str | Path) -> dict[str, Tensor]:
+    """Weights for a backbone: a file of nothing else, or a model file, of which the backbone's are taken.
+
+    Raises:
+        CheckpointError: missing or damaged.
+    """
+    tensors = read_tensors(path)
+    prefix = "backbone."
+    own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    return own or tensors
+
+
 def load_weights(model: nn.Module, tensors: dict[str, Tensor], where: str) -> None:
     """`load_state_dict`, strict, with an error that lists what is missing, extra or of another shape."""
     expected = model.state_dict()

@@ -30,7 +30,7 @@ from metricpose.errors import DataError
 from metricpose.files import sha256
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.loop import TrainingData, train
-from metricpose.weights import build_model, load_model, load_weights, read_tensors
+from metricpose.weights import build_model, load_model, load_weights, read_backbone
 
 HARNESS = 1
 """Raised when the benchmark itself changes what a result means, so that older results are measured again."""
@@ -182,7 +182,7 @@ def train_row(job: Job, crops: Path) -> Path:
 def initial_model(job: Job) -> nn.Module:
     """The model at the start: random by its seed, but for the backbone's given weights."""
     torch.manual_seed(job.seed)
-    start = read_tensors(job.backbone) if job.backbone else None
+    start = read_backbone(job.backbone) if job.backbone else None
     settings = plan.settings_of(job.source, job.size)
     return build_model(job.source.method, settings, f"row {job.source.name}", backbone_weights=start)
 

@@ -22,7 +22,7 @@ from metricpose.synthetic.generator import Generator, SyntheticConfig
 from metricpose.synthetic.generator import to_record as scene_to_record
 from metricpose.training.loop import TrainingData
 from metricpose.types import Record
-from metricpose.weights import build_model, load_weights, read_tensors, resolve
+from metricpose.weights import build_model, load_weights, read_backbone, read_tensors, resolve
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def build_network(recipe: Recipe) -> nn.Module:
     """
     torch.manual_seed(recipe.training.seed)
     settings = recipe.model.build().model_dump()
-    backbone = read_tensors(expand(recipe.init_backbone)) if recipe.init_backbone else None
+    backbone = read_backbone(expand(recipe.init_backbone)) if recipe.init_backbone else None
     model = build_model(recipe.model.name, settings, "model.config", backbone_weights=backbone)
     if recipe.init_from:
         path = resolve(expand(recipe.init_from))
