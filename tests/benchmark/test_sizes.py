@@ -22,7 +22,7 @@ def test_each_size_has_people_for_its_steps_and_settings_for_known_methods_only(
 
 def test_all_methods_get_the_same_optimiser():
     made = sizes.SMALL.training(7, ("backbone.conv0.*",))
-    assert (made.seed, made.steps, made.batch_size, made.lr) == (7, 1000, 16, sizes.SMALL.lr)
+    assert (made.seed, made.steps, made.batch_size, made.lr) == (7, 600, 16, sizes.SMALL.lr)
     assert made.freeze == ("backbone.conv0.*",)
     assert made.workers == 0
     assert sizes.SMOKE.training(0, ()).checkpoint_every == 1
