@@ -138,6 +138,11 @@ class MargiposeConfig(BaseModel):
         }  # fmt: skip
         return cls(**(settings | changes))
 
+    @classmethod
+    def narrow(cls, **changes: Any) -> MargiposeConfig:
+        """The defaults on 128 pixels: head of 53 million multiplications, some 60 images/s in training on one core."""
+        return cls(**({"side": 128} | changes))
+
 
 class MargiposeOutput(NamedTuple):
     """Maps and coordinates of every stage, see the module's table."""
