@@ -93,7 +93,8 @@ class LiftingConfig(VolumeConfig):
     @classmethod
     def published(cls, **changes: Any) -> LiftingConfig:
         """As published, as far as it is: with any setting changed by name."""
-        return cls(**({"backbone": "resnet50", "standard_stature_mm": STANDARD_STATURE_MM} | changes))
+        settings: dict[str, Any] = {"backbone": "resnet50", "standard_stature_mm": STANDARD_STATURE_MM}
+        return cls(**(settings | changes))
 
     @classmethod
     def narrow(cls, **changes: Any) -> LiftingConfig:
