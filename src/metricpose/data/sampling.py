@@ -43,7 +43,7 @@ def select(
     """Indices of the items that all rules leave, each rule working on what those before it left.
 
     A frame is kept for its motion if some joint lies at least so far from where it was in the last kept frame of the
-    recording (MeTRAbs, 100 mm; MargiPose, 40 mm); joints without a label do not count. Items that are not frames of a
+    recording (MeTRAbs, 100 mm; MargiPose, 40 mm); joints without a label stay where they were. Items that are not frames of a
     recording are kept, and so is the first frame.
 
     Args:
@@ -77,5 +77,6 @@ def _moved(
             distance = np.linalg.norm(joints - last, axis=1)
             if not (distance >= rule.amount).any():
                 continue
+            joints = np.where(np.isfinite(joints), joints, last)
         sequence, last = item.sequence, joints
         yield index
