@@ -29,7 +29,7 @@ from metricpose.weights import DEFAULT, load_model
 
 _SCALE_OF = {
     **dict.fromkeys(("twofive", "hemlets"), "size from mean bone lengths of the training set"),
-    "margipose": "size from the knee-neck height of the training set",
+    **dict.fromkeys(("margipose", "chatterbox"), "size from the knee-neck height of the training set"),
     "lifting": "size as lifted from pixels and root-relative depth",
 }
 Fov = float | int | Literal["auto"] | None
