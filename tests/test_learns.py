@@ -110,4 +110,5 @@ def test_the_cascade_overfits_eight_people_in_its_two_phases(people, tmp_path):
         pose = model.eval().decode(model(batch.images), batch.K)
     relative = batch.joints_mm - batch.joints_mm[:, model.skeleton.root, None]
     assert (pose.joints_mm - relative).norm(dim=-1).mean() <= LIMIT_MM
-    assert (pose.joints_abs_mm - batch.joints_mm).norm(dim=-1).mean() <= 5 * LIMIT_MM
+    # Nothing trains the distance, 4 to 5 m here, and heatmap cells are 4 pixels: 3 % of it.
+    assert (pose.joints_abs_mm - batch.joints_mm).norm(dim=-1).mean() <= 10 * LIMIT_MM
