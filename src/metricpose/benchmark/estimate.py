@@ -63,7 +63,8 @@ def _measured(job: Job) -> tuple[float, float]:
 
 def _step_seconds(job: Job) -> float:
     device = pick_device(job.size.device)
-    model: Any = initial_model(job).to(device, memory_format=torch.channels_last)
+    model: Any = initial_model(job)
+    model = model.to(device, memory_format=torch.channels_last)
     config = job.size.training(job.seed, ())
     frozen = job.size.freeze if job.backbone else ()
     for name, parameter in model.named_parameters():

@@ -121,7 +121,7 @@ def _scores(predictions: Predictions, test: Test) -> dict[str, tuple[Int[np.ndar
     matched = match(predictions, group, np.ones(len(predictions.truth), bool))
     _, units = np.unique(np.asarray(predictions.truth.images), return_inverse=True)
     wanted = MEASURES if test == "whole" else TRUNCATED_MEASURES
-    found = {}
+    found: dict[str, tuple[Int[np.ndarray, " n"], Scores]] = {}
     for subset in protocol.subsets:
         name = test if subset == "all" else f"{test}-{subset}"
         scores = measure(matched, group, subset)

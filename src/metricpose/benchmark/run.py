@@ -131,7 +131,8 @@ def fingerprint(folder: Path, records: int) -> str:
     Raises:
         DataError: missing shards, or fewer records.
     """
-    digests, held = [], 0
+    digests: list[str] = []
+    held = 0
     while held < records:
         path = shard_path(folder, len(digests))
         if not path.exists():
@@ -194,7 +195,7 @@ def measure_row(job: Job, weights: Path, report: Report) -> tuple[dict[str, Meas
     trained, _ = load_model(weights)
     model = build_model(row.method, plan.settings_of(row, job.size), f"row {row.name}")
     load_weights(model, trained.state_dict(), str(weights))
-    found = {}
+    found: dict[str, Measured] = {}
     for test in row.tests:
         cache = job.folder() / f"{row.name}-{test}.npz"
         count = job.images(test)

@@ -117,7 +117,7 @@ SMOKE = Size(
 
 SMALL = Size(
     name="small",
-    note="128 pixel crops, MobileNetV2 trained on people before, narrow heads, 600 steps of 16: an hour of two CPU cores",
+    note="128 pixel crops, MobileNetV2 trained on people before, narrow heads, 600 steps of 16: an hour of two cores",
     side=128,
     freeze=("backbone.conv[0-5].*",),
     steps=600,

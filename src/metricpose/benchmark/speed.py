@@ -127,14 +127,14 @@ def measure(size: Size, progress: Callable[[str, int, int], None] | None = None)
     device, quick = pick_device(size.device), size.name == "smoke"
     if device.type == "cpu":
         torch.set_num_threads(size.threads)
-    batch, repeats = (1, 1) if quick else (8, 5)
+    batch, repeats = (2, 1) if quick else (8, 5)  # batch norm trains on two or more
     heads: dict[str, HeadCost] = {}
     wanted = list(networks(size, published=not quick))
     titles = {p.title for p in PUBLISHED}
     for number, (name, method, settings) in enumerate(wanted):
         if progress is not None:
             progress(name, number, len(wanted) + 1)
-        crops = 1 if name in titles and device.type == "cpu" else batch
+        crops = 2 if name in titles and device.type == "cpu" else batch
         heads[name] = head_cost(method, settings, device, batch=crops, repeats=repeats)
     if progress is not None:
         progress("maps, decoding, strides", len(wanted), len(wanted) + 1)

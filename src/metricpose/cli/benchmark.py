@@ -36,7 +36,8 @@ def methods(
         size: smoke (minutes; shows that all runs), small (an hour or two of two CPU cores) or paper (one GPU).
         out: folder of results, intermediate files and reports; default out/benchmark/SIZE.
         data: folder with shards in `train` and `test`; else people are rendered into OUT/data first.
-        backbone: weights the backbone starts from, or a model file that has them; default the file METRICPOSE_BACKBONE names, else random weights.
+        backbone: weights the backbone starts from, or a model file that has them; default the file METRICPOSE_BACKBONE
+            names, else random weights.
         only: rows of the plan instead of all.
         jobs: processes at a time; 0 works in this one. Default: 0 for smoke, else one per core.
         seeds: trainings of every row instead of the size's.
