@@ -167,7 +167,14 @@ def preview(
 
 
 def check(
-    name: str, folder: Path, *, split: str | None = None, count: int = 2000, workers: int = 1, show: int = _LISTED
+    name: str,
+    folder: Path,
+    *,
+    split: str | None = None,
+    count: int = 2000,
+    tolerate: float | int = 0,
+    workers: int = 1,
+    show: int = _LISTED,
 ) -> int:
     """Check counts, reprojection, bone lengths, left and right, boxes and values; exit code 1 if a fault is found.
 
@@ -176,6 +183,7 @@ def check(
         folder: of its files.
         split: of the data set; default the first that data list shows.
         count: items to look at, spread evenly; 0 for all.
+        tolerate: share of the items in which a kind of fault does not count, such as 0.001 for noisy annotations.
         workers: processes.
         show: faults to list.
     """
@@ -190,7 +198,7 @@ def check(
     with progress_bar("items") as bar:
         report = look(
             reader, folder, split or next(iter(reader.about.splits)),
-            count=count, workers=workers if workers > 1 else 0, progress=bar,
+            count=count, tolerate=float(tolerate), workers=workers if workers > 1 else 0, progress=bar,
         )  # fmt: skip
     table = Table(title=report.title, title_justify="left")
     for column in ("check", "measured", "expected", "faults"):
@@ -204,5 +212,6 @@ def check(
         print(f"... and {len(report.faults) - show:,} more (--show N)")
     for text in report.left_out[:show]:
         print(f"left out as documented: {text}")
-    print("no fault found" if report.passed else f"{len(report.faults):,} faults")
+    verdict = "passed" if report.passed else "failed"
+    print(f"{verdict}: {len(report.faults):,} faults" if report.faults else "passed: no fault found")
     return 0 if report.passed else 1

@@ -27,7 +27,7 @@ _TORSO_MM = (150.0, 850.0)
 ASYMMETRY, REPROJECTION = 0.35, 0.05
 _OUTSIDE_PX = 2.0
 _BOX_SLACK, _IN_BOX, _LARGEST_BOX = 0.15, 0.5, 4.0
-_BENT, _AGAINST = 0.12, -0.3
+_BENT, _AGAINST, _AGAINST_ALONE = 0.12, -0.3, -0.5
 _OPPOSITE = -0.5  # cosine between the axes of hips and shoulders: people twist by less than 120 degrees
 
 
@@ -105,7 +105,9 @@ def _marks(record: Record, skeleton: Skeleton) -> list[Finding]:
         outside = ((record.joints_px < -_OUTSIDE_PX) | (record.joints_px > size - 1 + _OUTSIDE_PX)).any(1)
     wrong = outside & (record.visibility == VISIBLE)
     return (
-        [Finding("visibility", f"{_names(skeleton, wrong)}: visible, but outside the picture")] if wrong.any() else []
+        [Finding("visibility", f"{_names(skeleton, wrong)}: marked visible, but outside the picture")]
+        if wrong.any()
+        else []
     )
 
 
@@ -238,7 +240,7 @@ def _sides(joints: Float[np.ndarray, "j 3"], skeleton: Skeleton, facing: float, 
     if _cosine(hips, shoulders) < _OPPOSITE:
         text = "hips and shoulders face opposite ways: left and right of the legs or of the arms are exchanged"
         return [Finding("left and right", text)]
-    if evidence >= 2 and facing < _AGAINST:
+    if facing < (_AGAINST if evidence >= 2 else _AGAINST_ALONE):
         text = "knees, feet or nose point backward: left and right are exchanged, or the picture is mirrored"
         return [Finding("left and right", text)]
     return []
