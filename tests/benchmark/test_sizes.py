@@ -24,5 +24,9 @@ def test_all_methods_get_the_same_optimiser():
     made = sizes.SMALL.training(7, ("backbone.conv0.*",))
     assert (made.seed, made.steps, made.batch_size, made.lr) == (7, 600, 16, sizes.SMALL.lr)
     assert made.freeze == ("backbone.conv0.*",)
+    faster = sizes.SMALL.training(7, ("backbone.conv0.*",), "hemlets")
+    assert faster.lr == pytest.approx(3 * made.lr)
+    assert faster.lr * faster.backbone_lr == pytest.approx(made.lr * made.backbone_lr)
+    assert faster.model_copy(update={"lr": made.lr, "backbone_lr": made.backbone_lr}) == made
     assert made.workers == 0
     assert sizes.SMOKE.training(0, ()).checkpoint_every == 1

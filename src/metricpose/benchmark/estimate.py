@@ -65,7 +65,7 @@ def _step_seconds(job: Job) -> float:
     device = pick_device(job.size.device)
     model: Any = initial_model(job)
     model = model.to(device, memory_format=torch.channels_last)
-    config = job.size.training(job.seed, ())
+    config = job.size.training(job.seed, (), job.source.method)
     frozen = job.size.freeze if job.backbone else ()
     for name, parameter in model.named_parameters():
         if any(fnmatchcase(name, pattern) for pattern in frozen):

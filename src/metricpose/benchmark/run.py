@@ -104,7 +104,7 @@ class Job(BaseModel):
             "model": plan.settings_of(row, size),
             "labels": row.labels,
             "stream": asdict(self.stream()),
-            "size": {name: getattr(size, name) for name in keep},
+            "size": {name: getattr(size, name) for name in keep} | size.learning_rates(row.method),
             "backbone": sha256(self.backbone)[:16] if self.backbone else "random",
         }
 
@@ -174,7 +174,7 @@ def train_row(job: Job, crops: Path) -> Path:
         return weights
     data = TrainingData(open_stream(crops, labels=row.labels), (size.batch,))
     freeze = size.freeze if job.backbone else ()
-    done = train(initial_model(job), row.method, data, size.training(job.seed, freeze), folder)
+    done = train(initial_model(job), row.method, data, size.training(job.seed, freeze, row.method), folder)
     if done["step"] < size.steps:
         raise DataError(f"the training in {folder} was stopped at step {done['step']:.0f}; start again to go on")
     return weights

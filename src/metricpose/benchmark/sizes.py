@@ -22,6 +22,7 @@ class Size(BaseModel):
         freeze: parameters that no method trains, where the backbone starts from given weights.
         steps, batch: of every training.
         optimizer, lr, backbone_lr, ema: of every method; the backbone's factor; decay of the averaged weights.
+        rates: method -> factor of `lr` for all but its backbone, for heads of several layers that start from nothing.
         records: people to train on.
         whole, truncated: test images; the truncated ones give four boxes each.
         method_seeds, ablation_seeds: trainings of each row.
@@ -43,6 +44,7 @@ class Size(BaseModel):
     lr: float
     backbone_lr: float = 0.5
     ema: float = 0.99
+    rates: dict[str, float] = Field(default_factory=dict)
     records: int
     whole: int
     truncated: int
@@ -54,16 +56,20 @@ class Size(BaseModel):
     presets: dict[str, str] = Field(default_factory=dict)
     methods: dict[str, Settings] = Field(default_factory=dict)
 
-    def training(self, seed: int, freeze: tuple[str, ...]) -> TrainingConfig:
-        """The optimiser's settings, the same for all methods."""
+    def learning_rates(self, method: str) -> dict[str, float]:
+        """`lr` and `backbone_lr` of a method: the backbone's own rate is the same for all."""
+        factor = self.rates.get(method, 1.0)
+        return {"lr": self.lr * factor, "backbone_lr": self.backbone_lr / factor}
+
+    def training(self, seed: int, freeze: tuple[str, ...], method: str = "") -> TrainingConfig:
+        """The optimiser's settings, the same for all methods but for `rates`."""
         return TrainingConfig.model_validate(
             {
                 "steps": self.steps,
                 "batch_size": self.batch,
                 "seed": seed,
                 "optimizer": self.optimizer,
-                "lr": self.lr,
-                "backbone_lr": self.backbone_lr,
+                **self.learning_rates(method),
                 "ema": self.ema,
                 "clip": 5.0,
                 "precision": self.precision,
@@ -124,6 +130,7 @@ SMALL = Size(
     batch=16,
     lr=1e-3,
     backbone_lr=0.3,
+    rates={"margipose": 3.0, "hemlets": 3.0, "lifting": 3.0},
     records=9600,
     whole=1024,
     truncated=256,
@@ -136,7 +143,7 @@ SMALL = Size(
         "metrabs": {**_STRIDE_16, "absolute_start": 120, "weak_steps": 30},
         "twofive": _STRIDE_16,
         "margipose": {**_STRIDE_16, "stages": 4, "widths": (24, 32)},
-        "hemlets": {"sigma": 1.0},
+        "hemlets": {"sigma": 1.0, "stride": 16, "deconvolutions": (64,)},
         "lifting": {"horizon_steps": 600, "last_layer": True},
     },
 )
