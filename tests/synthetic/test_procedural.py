@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from metricpose.synthetic.controls import CONTROL_INDEX, global_rotations, pivot_positions
 from metricpose.errors import InputError
+from metricpose.synthetic.controls import CONTROL_INDEX, global_rotations, pivot_positions
 from metricpose.synthetic.procedural import FAMILIES, draw_family, family_shares, procedural
 
 H36M = (
