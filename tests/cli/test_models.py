@@ -28,3 +28,4 @@ def test_the_table_lists_all_methods(capsys: pytest.CaptureFixture[str]) -> None
     for name in MODELS:
         assert name in printed
     assert "GMAC" in printed
+    assert "57,867,668" in printed  # MargiPose as published
