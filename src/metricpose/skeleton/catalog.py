@@ -86,6 +86,22 @@ MPI_INF_3DHP_17 = _tree(
     },
 )
 
+MUCO_21 = _tree(
+    "muco_21",
+    "MuCo-3DHP as Moon et al. 2019 distribute it: mpi_inf_3dhp_17, then hands and toes (its authors' extended set)",
+    "mpi_inf_3dhp",
+    {
+        **{
+            j: None if p < 0 else MPI_INF_3DHP_17.joints[p]
+            for j, p in zip(MPI_INF_3DHP_17.joints, MPI_INF_3DHP_17.parents)
+        },
+        "r_hand": "r_wrist",
+        "l_hand": "l_wrist",
+        "r_toe": "r_ankle",
+        "l_toe": "l_ankle",
+    },
+)
+
 _COCO_TREE: dict[str, str | None] = {
     "nose": None,
     "l_eye": "nose",
@@ -279,12 +295,37 @@ HEMLETS_18 = _tree(
     },
 )
 
+HUMANEVA_15 = _tree(
+    "humaneva_15",
+    "HumanEva-I, the 15 joints of its official error measure (Sigal et al. 2010) in the order of VideoPose3D; head_top "
+    "is the far end of its head, not Human3.6M's joint",
+    "humaneva",
+    {
+        "pelvis": None,
+        "thorax": "pelvis",
+        "l_shoulder": "thorax",
+        "l_elbow": "l_shoulder",
+        "l_wrist": "l_elbow",
+        "r_shoulder": "thorax",
+        "r_elbow": "r_shoulder",
+        "r_wrist": "r_elbow",
+        "l_hip": "pelvis",
+        "l_knee": "l_hip",
+        "l_ankle": "l_knee",
+        "r_hip": "pelvis",
+        "r_knee": "r_hip",
+        "r_ankle": "r_knee",
+        "head_top": "thorax",
+    },
+)
+
 SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
         METRICPOSE_25,
         H36M_17,
         MPI_INF_3DHP_17,
+        MUCO_21,
         COCO_17,
         OPENPOSE_25,
         MPII_16,
@@ -293,6 +334,7 @@ SKELETONS: dict[str, Skeleton] = {
         SMPL_24,
         METRABS_77,
         HEMLETS_18,
+        HUMANEVA_15,
     )
 }
 

@@ -1,12 +1,16 @@
 """The data sets that can be read, by their name on the command line; `contract` says what a reader is."""
 
-from metricpose.data.readers import own, shards
+from metricpose.data.readers import h36m, h36m_fetch, h36m_moon, humaneva, own, shards
 from metricpose.data.readers.contract import Reader
 from metricpose.errors import InputError
 
 READERS: dict[str, Reader] = {
     reader.about.name: reader
     for reader in (
+        h36m.READER,
+        h36m_fetch.READER,
+        h36m_moon.READER,
+        humaneva.READER,
         own.READER,
         shards.READER,
     )

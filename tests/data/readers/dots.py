@@ -1,0 +1,110 @@
+"""Pictures of people made of dots, one colour for each joint, and the dots found again: the whole way of a reader."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+BACKGROUND = np.array([20, 20, 20])
+COLOURS = np.array([c for c in product((45, 130, 215), repeat=3) if max(c) == 215 and min(c) < 215])
+"""18 colours, none of which is another one mixed with the background."""
+RADIUS = 3
+CLOSE = 0.6
+"""How near, in pixels, a dot is found to where it was painted."""
+
+# Joint -> place in the body's own frame, mm: left, back, up. Every joint is well apart from the others.
+STAR = {
+    "pelvis": (0, 0, 950),
+    "r_hip": (-190, 10, 930),
+    "r_knee": (-260, -60, 500),
+    "r_ankle": (-330, 40, 60),
+    "l_hip": (190, 10, 935),
+    "l_knee": (280, -160, 520),
+    "l_ankle": (420, 60, 100),
+    "spine": (10, 30, 1160),
+    "thorax": (0, 40, 1400),
+    "nose": (-20, -90, 1580),
+    "head_top": (10, 0, 1800),
+    "l_shoulder": (220, 20, 1360),
+    "l_elbow": (460, -70, 1250),
+    "l_wrist": (640, -200, 1420),
+    "r_shoulder": (-220, 20, 1350),
+    "r_elbow": (-470, 60, 1500),
+    "r_wrist": (-620, -100, 1720),
+}
+
+
+def pose(joints: tuple[str, ...], frame: int) -> np.ndarray:
+    """Joints in the world, z up, millimetres: someone who turns and walks on, seen aslant along x and y."""
+    body = np.array([STAR[j] for j in joints], np.float64)
+    body[:, 1] += 40 * np.sin(0.3 * frame + np.arange(len(joints)))
+    angle = np.pi / 4 + 0.15 * np.sin(0.05 * frame)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    return body @ turn.T + (3.0 * frame - 100, -2.0 * frame + 50, 0)
+
+
+def look(centre: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Rotation world -> camera of a camera there that looks at the target, upright."""
+    forward = (target - centre) / np.linalg.norm(target - centre)
+    right = np.cross(forward, (0, 0, 1.0))
+    right /= np.linalg.norm(right)
+    return np.stack([right, np.cross(forward, right), forward])
+
+
+def paint(size: tuple[int, int], pixels: np.ndarray, radius: int = RADIUS) -> np.ndarray:
+    """RGB picture of (width, height) with a dot at each point."""
+    image = np.empty((size[1], size[0], 3), np.uint8)
+    image[:] = BACKGROUND
+    for colour, point in zip(COLOURS, pixels):
+        place = tuple(int(v) for v in np.round(point * 256))
+        cv2.circle(image, place, radius * 256, colour.tolist(), -1, cv2.LINE_AA, 8)
+    return image
+
+
+def distances(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """How far the dots in the picture are from where the labels say, of those (half at least) that touch no other."""
+    apart = np.linalg.norm(pixels[:, None] - pixels, axis=-1) + np.diag([np.inf] * len(pixels))
+    free = np.flatnonzero(apart.min(1) > 2 * RADIUS + 2)
+    assert len(free) >= 0.5 * len(pixels), f"only {len(free)} dots are free"
+    return np.array([np.linalg.norm(_find(image, COLOURS[n]) - pixels[n]) for n in free])
+
+
+def _find(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    direction = colour - BACKGROUND
+    difference = image.astype(np.float64) - BACKGROUND
+    share = difference @ direction / (direction @ direction)
+    rest = np.abs(difference - share[..., None] * direction).max(-1)
+    like = ((share > 0.7) & (share < 1.25) & (rest < 22)).astype(np.uint8)
+    _, _, parts, centres = cv2.connectedComponentsWithStats(like)
+    assert len(parts) > 1, f"no dot of colour {colour}"
+    return centres[1:][parts[1:, cv2.CC_STAT_AREA].argmax()]  # what is smaller is where two dots meet
+
+
+def write_frames(folder: Path, images: list[np.ndarray], name: str, start: int = 0, every: int = 1) -> None:
+    """Every so many pictures as JPEG files; `name` is such as "frame_{:06d}.jpg", numbered from `start`."""
+    folder.mkdir(parents=True)
+    options = [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    for number, image in enumerate(images):
+        if number % every == 0:
+            cv2.imwrite(str(folder / name.format(number + start)), image[..., ::-1], options)
+
+
+def write_video(path: Path, images: list[np.ndarray], codec: str = "libx264", rate: int = 50) -> None:
+    """A video of these pictures, with B-frames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = {"libx264": {"crf": "2", "bf": "2"}, "mpeg4": {"qmin": "1", "qmax": "1", "bf": "2"}}[codec]
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=rate, options={"g": "12", **small})
+        stream.width, stream.height = images[0].shape[1], images[0].shape[0]
+        stream.pix_fmt = "yuv444p" if codec == "libx264" else "yuv420p"
+        stream.codec_context.time_base = Fraction(1, rate)
+        for number, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
