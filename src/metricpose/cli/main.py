@@ -53,6 +53,9 @@ COMMANDS: dict[str, Command] = {
     "doctor": Command("doctor", "run", "check the installation and run a small self-test"),
 }
 
+REPORTING = ("predict", "doctor", "models", "benchmark methods", "data check")
+"""Commands whose result is the exit code."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
@@ -124,7 +127,7 @@ def _run(name: str, arguments: list[str]) -> int:
         return DONE
     except SystemExit as stop:  # tyro: 0 after --help, 2 after wrong usage
         return stop.code if isinstance(stop.code, int) else DONE if stop.code is None else BAD_USAGE
-    return result if isinstance(result, int) and name in ("predict", "doctor", "models", "benchmark methods") else DONE
+    return result if isinstance(result, int) and name in REPORTING else DONE
 
 
 def _parse_and_call(name: str, arguments: list[str]) -> Any:
