@@ -35,7 +35,7 @@ check: $(VENV)/.dev  ## style, types, fast tests
 
 bench: $(VENV)/.dev  ## speed figures as JSON under out/bench
 	mkdir -p out/bench
-	for name in renderer backbone heads; do $(BIN)/python bench/$$name.py --out out/bench/$$name.json || exit 1; done
+	for name in renderer backbone heads shards; do $(BIN)/python bench/$$name.py --out out/bench/$$name.json || exit 1; done
 	@echo "bench/training.py needs shards: metricpose synth render, then --shards"
 
 clean:
