@@ -66,12 +66,14 @@ def paint(size: tuple[int, int], pixels: np.ndarray, radius: int = RADIUS) -> np
     return image
 
 
-def distances(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def distances(image: np.ndarray, pixels: np.ndarray, radius: int = RADIUS) -> np.ndarray:
     """How far the dots in the picture are from where the labels say, of those (half at least) that touch no other."""
     apart = np.linalg.norm(pixels[:, None] - pixels, axis=-1) + np.diag([np.inf] * len(pixels))
-    free = np.flatnonzero(apart.min(1) > 2 * RADIUS + 2)
+    free = np.flatnonzero(apart.min(1) > 2 * radius + 2)
     assert len(free) >= 0.5 * len(pixels), f"only {len(free)} dots are free"
-    return np.array([np.linalg.norm(_find(image, COLOURS[n]) - pixels[n]) for n in free])
+    y, x = np.nonzero(np.abs(image.astype(np.int16) - BACKGROUND).max(-1) > 20)
+    part, corner = image[y.min() : y.max() + 1, x.min() : x.max() + 1], np.array([x.min(), y.min()])
+    return np.array([np.linalg.norm(_find(part, COLOURS[n]) + corner - pixels[n]) for n in free])
 
 
 def _find(image: np.ndarray, colour: np.ndarray) -> np.ndarray:

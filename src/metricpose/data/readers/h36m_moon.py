@@ -123,7 +123,8 @@ def labels(item: Item) -> Labels:
     """The labels of one frame."""
     view, frame = item.row
     camera = _camera(view.folder, view.recording.subject, view.camera)
-    world = _world(view, frame)
+    action, subaction, _ = _key(view)
+    world = _world(view.folder, view.recording.subject, action, subaction, frame)
     entry = _annotations(view.folder, view.recording.subject)[_key(view)]
     box = entry.boxes[np.searchsorted(entry.frames, frame)]
     return make_labels(
@@ -194,11 +195,10 @@ def _joints(folder: Path, subject: str) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def _world(view: View, frame: int) -> Float[np.ndarray, "17 3"]:
-    path = _path(view.folder, view.recording.subject, "joint_3d")
-    _, action, subaction = _numbers(view.recording)
+def _world(folder: Path, subject: str, action: int, subaction: int, frame: int) -> Float[np.ndarray, "17 3"]:
+    path = _path(folder, subject, "joint_3d")
     try:
-        joints = _joints(view.folder, view.recording.subject)[str(action)][str(subaction)][str(frame)]
+        joints = _joints(folder, subject)[str(action)][str(subaction)][str(frame)]
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         wanted = f"joints of action {action}, subaction {subaction}, frame {frame}"
         raise fault(path, wanted, f"{type(error).__name__}: {error}", _REMEDY) from error
@@ -236,7 +236,7 @@ def _fits(camera: Camera, folder: Path, subject: str, name: str) -> bool:
     for action, subaction, view in _annotations(folder, subject):
         if view == _camera_number(name):
             entry = _annotations(folder, subject)[action, subaction, view]
-            joints = _joints(folder, subject)[str(action)][str(subaction)][str(int(entry.frames[0]))]
+            joints = _world(folder, subject, action, subaction, int(entry.frames[0]))
             pixels, box = camera.project(joints), entry.boxes[0]
             return bool(((pixels > box[:2]) & (pixels < box[:2] + box[2:])).all())
     return False
