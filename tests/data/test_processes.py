@@ -65,7 +65,8 @@ if __name__ == "__main__":
 
 def test_workers_end_when_the_main_process_is_killed(tmp_path):
     (tmp_path / "main.py").write_text(PROGRAM)
-    main = subprocess.Popen([sys.executable, str(tmp_path / "main.py")], stdout=subprocess.PIPE, text=True)
+    program = [sys.executable, str(tmp_path / "main.py")]
+    main = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert main.stdout is not None
     worker = int(main.stdout.readline())
     main.kill()

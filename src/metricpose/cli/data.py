@@ -96,12 +96,15 @@ def prepare(
 
     reader = get(name)
     settings = Settings(split or next(iter(reader.about.splits)), sample, side, margin, quality, per_shard)
-    processes = workers if workers > 1 else 0
+    target = out or Path("shards") / f"{name}-{settings.split}"
     with progress_bar("people") as show:
-        made = write(reader, folder, out, settings, workers=processes, skip_bad=skip_bad, resume=resume, progress=show)
-    print(f"{reader.about.title}, {settings.split}: {made.records:,} people in {made.shards:,} shards: {out}")
-    _list_left_out([(e.where, e.why) for e in made.left_out if e.known], "left out as documented", out / LEFT_OUT)
-    _list_left_out([(e.where, e.why) for e in made.left_out if not e.known], "left out as faulty", out / LEFT_OUT)
+        made = write(
+            reader, folder, target, settings,
+            workers=workers if workers > 1 else 0, skip_bad=skip_bad, resume=resume, progress=show,
+        )  # fmt: skip
+    print(f"{reader.about.title}, {settings.split}: {made.records:,} people in {made.shards:,} shards: {target}")
+    for known, title in ((True, "left out as documented"), (False, "left out as faulty")):
+        _list_left_out([(e.where, e.why) for e in made.left_out if e.known is known], title, target / LEFT_OUT)
 
 
 def _list_left_out(entries: list[tuple[str, str]], title: str, path: Path) -> None:

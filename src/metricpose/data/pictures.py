@@ -152,9 +152,10 @@ class Video:
             )
         try:
             if self._next <= number <= self._next + _FORWARD_AT_MOST:
-                return self._forward_to(number)
-            self._seek(self._times[number])
-            found = self._forward_to(number)
+                found = self._forward_to(number)
+            else:
+                self._seek(self._times[number])
+                found = self._forward_to(number)
             if found is None:  # some files announce key frames where there are none
                 self._seek(self._times[0])
                 found = self._forward_to(number)

@@ -17,7 +17,9 @@ import cv2
 
 from metricpose.errors import DataError
 
-Tool, Job, Result = TypeVar("Tool"), TypeVar("Job"), TypeVar("Result")
+Tool = TypeVar("Tool")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def run_jobs(

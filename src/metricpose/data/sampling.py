@@ -43,8 +43,8 @@ def select(
     """Indices of the items that all rules leave, each rule working on what those before it left.
 
     A frame is kept for its motion if some joint lies at least so far from where it was in the last kept frame of the
-    recording (MeTRAbs, 100 mm; MargiPose, 40 mm); joints without a label stay where they were. Items that are not frames of a
-    recording are kept, and so is the first frame.
+    recording (MeTRAbs, 100 mm; MargiPose, 40 mm); joints without a label stay where they were. Items that are not
+    frames of a recording are kept, and so is the first frame.
 
     Args:
         joints_mm: joints of an item in a frame that does not move during a recording.

@@ -162,7 +162,7 @@ class Shard:
         parts, row = self._labels["parts"][index], {name: self._labels[name][index] for name in _LABELS}
         start, end = int(parts[0, 0]), int(parts[-1].sum())
         data = self._labels["bytes"][start:end]
-        if zlib.crc32(data) != self._labels["crc"][index]:
+        if zlib.crc32(data.data) != self._labels["crc"][index]:
             raise DataError(f"{self.path}: record {index} does not match its checksum. Delete the file, make it again.")
         image, mask, info = (data[offset - start : offset - start + length] for offset, length in parts)
         return Record(

@@ -157,7 +157,7 @@ class Reader:
 class Stretch(NamedTuple):
     """Consecutive items that are made on demand: the frames of a video, say. Item i is ``make(i)``."""
 
-    count: int
+    length: int
     make: Callable[[int], Item]
 
 
@@ -169,8 +169,8 @@ class Index(Sequence[Item]):
     """
 
     def __init__(self, stretches: Iterable[Stretch]) -> None:
-        self._stretches = [s for s in stretches if s.count > 0]
-        self._ends = list(accumulate(s.count for s in self._stretches))
+        self._stretches = [s for s in stretches if s.length > 0]
+        self._ends = list(accumulate(s.length for s in self._stretches))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -188,7 +188,7 @@ class Index(Sequence[Item]):
             raise IndexError(f"item {index} of {len(self)}")
         number = bisect_right(self._ends, index)
         stretch = self._stretches[number]
-        return stretch.make(index - (self._ends[number] - stretch.count))
+        return stretch.make(index - (self._ends[number] - stretch.length))
 
 
 def find_items(reader: Reader, folder: Path, split: str, faults: Faults) -> Sequence[Item]:
