@@ -14,7 +14,7 @@ import pytest
 from data.readers import dots
 from data.readers.h36m_files import FRAMES, TRUE_SHIFT, Take, eyes, metadata, recorded, write, write_cdf
 from metricpose.data.faults import Faults
-from metricpose.data.readers import h36m, h36m_layout
+from metricpose.data.readers import h36m, h36m_frames, h36m_layout
 from metricpose.data.readers.contract import find_items, load
 from metricpose.data.readers.h36m_layout import CAMERAS, Split
 from metricpose.errors import DataError
@@ -87,12 +87,12 @@ def test_other_files_of_the_same(tmp_path: Path, poses: str, pictures: str) -> N
     shutil.copytree(tmp_path / "a" / "S9", tmp_path / "a" / "S11")
     for path in (tmp_path / "a" / "S11").rglob("Greeting*"):
         path.rename(path.with_name(path.name.replace("Greeting", "Directions")))
-    faults = Faults()
-    items = find_items(h36m.READER, tmp_path / "a", "test_all", faults)
+    faults, reader = Faults(), h36m.READER if pictures == "videos" else h36m_frames.READER
+    items = find_items(reader, tmp_path / "a", "test_all", faults)
     of_s9 = [i for i in items if i.sequence.startswith("S9")]
     assert len(of_s9) == 4 * (FRAMES if pictures == "videos" else FRAMES // 2)
     for item in of_s9[::7]:
-        record = load(h36m.READER, item)
+        record = load(reader, item)
         assert dots.distances(record.image, record.joints_px).max() < dots.CLOSE, item.id
         assert record.info["box"] == "joints"
     if poses == "collection":
@@ -244,10 +244,6 @@ AT_INDEX = {
     "NaN": (cdf(with_nan), r"finite coordinates of all joints of TakingPhoto 1, found NaN or infinity from frame 7"),
     "metres": (cdf(lambda j: j / 1000), r"expected thighs of 250 to 700 mm in TakingPhoto 1, found 0\.4"),
     "no video": (remove(VIDEO), r"\.mp4: expected a video of Human3.6M, found no such file\. Extract Videos_S1\.tgz"),
-    "no frames": (
-        lambda folder: dots.write_frames(folder / "S1/Images" / Path(VIDEO).stem, [], ""),
-        r"Images/TakingPhoto 1\.54138969: expected frame_000000\.jpg and so on",
-    ),
 }  # fmt: skip
 
 AT_FRAME = {
@@ -288,6 +284,14 @@ def test_faulty_recordings_are_left_out_and_listed(copy: Path) -> None:
     items = find_items(h36m.READER, copy, "test", faults)
     assert {i.sequence for i in items} == {"S11/Directions.58860488", "S11/Directions.60457274"}
     assert [e.where for e in faults.bad] == ["S9", "S11/Directions.55011271"]
+
+
+def test_extracted_frames_that_are_not_there(copy: Path) -> None:
+    with pytest.raises(DataError, match=r"TakingPhoto 1\.54138969: expected frames of a video .* found no such folder"):
+        find_items(h36m_frames.READER, copy, "train", Faults())
+    dots.write_frames(copy / "S1/Images" / Path(VIDEO).stem, [], "")
+    with pytest.raises(DataError, match=r"expected frame_000000\.jpg .* that 1 divides, up to 17, found 0 frames"):
+        find_items(h36m_frames.READER, copy, "train", Faults())
 
 
 def test_a_collection_without_the_subject(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Human3.6M as it is distributed: CDF poses, metadata.xml, videos (or frames extracted from them), boxes, masks."""
+"""Human3.6M as it is distributed: CDF poses, metadata.xml, videos, boxes, masks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -45,8 +45,7 @@ ABOUT = Description(
         "S*/MyPoseFeatures/D3_Positions_mono/*.cdf": "3D poses in the camera's frame; or",
         "S*/MyPoseFeatures/D3_Positions/*.cdf": "3D poses in the world; or",
         "data_3d_h36m.npz": "VideoPose3D's collection of these",
-        "S*/Videos/*.mp4": "the videos; or",
-        "S*/Images/RECORDING.CAMERA/frame_000000.jpg": "frames of them, counted from 0, as many as you extracted",
+        "S*/Videos/*.mp4": "the videos (frames extracted from them: h36m_frames, h36m_fetch, h36m_moon)",
         "S*/MyPoseFeatures/D2_Positions/*.cdf": "optional: official 2D labels, compared with the 3D ones",
         "S*/MySegmentsMat/ground_truth_bb/*.mat": "optional: official boxes",
         "S*/BBoxes/*.npy": "optional: these as arrays, which are faster, as MeTRo's scripts write them",
@@ -55,6 +54,7 @@ ABOUT = Description(
     splits=layout.COUNTS,
     notes=(
         "test is every 64th frame; train is every frame: thin it out with the sampling rules of prepare",
+        "VideoPose3D counts 543,344 test frames without S11/Directions, which is in test_all but for one camera",
         "labels of S9 in SittingDown 1, Waiting 1 and Greeting stand 200 mm beside the person; they are moved "
         "back, and test_uncorrected leaves them; errors relative to the root do not change",
         "the lens model is not OpenCV's; it is written as twelve coefficients that are exactly the official one",
@@ -74,13 +74,22 @@ class View(NamedTuple):
     mended: bool
 
 
+Pictures = Callable[[View, int, int], Stretch]
+"""From a view, its number of labelled frames and the step between those that are wanted: the items."""
+
+
 def index(folder: Path, split: str, faults: Faults) -> Sequence[Item]:
     """The frames of the split's subjects, one recording after the other, each with its four cameras."""
+    return index_with(_from_video, folder, split, faults)
+
+
+def index_with(pictures: Pictures, folder: Path, split: str, faults: Faults) -> Sequence[Item]:
+    """As `index`, with pictures from elsewhere."""
     read_cameras(need_metadata(folder))
-    return Index(list(_stretches(folder, layout.SPLITS[split], faults)))
+    return Index(list(_stretches(pictures, folder, layout.SPLITS[split], faults)))
 
 
-def _stretches(folder: Path, split: layout.Split, faults: Faults) -> Iterator[Stretch]:
+def _stretches(pictures: Pictures, folder: Path, split: layout.Split, faults: Faults) -> Iterator[Stretch]:
     for subject in split.subjects:
         with faults.catch(f"S{subject}"):
             remedy = "Download and extract the archives of this subject, or choose a split without it."
@@ -89,10 +98,10 @@ def _stretches(folder: Path, split: layout.Split, faults: Faults) -> Iterator[St
             continue  # left out and listed
         for recording in layout.recordings(subject):
             for camera in layout.CAMERAS:
-                yield from _stretch(View(folder, recording, camera, split.mended), split.step, faults)
+                yield from _stretch(pictures, View(folder, recording, camera, split.mended), split.step, faults)
 
 
-def _stretch(view: View, step: int, faults: Faults) -> Iterator[Stretch]:
+def _stretch(pictures: Pictures, view: View, step: int, faults: Faults) -> Iterator[Stretch]:
     sequence = view.recording.sequence(view.camera)
     damaged = layout.DAMAGED.get((view.recording.subject, view.recording.name, view.camera))
     if damaged:
@@ -103,47 +112,23 @@ def _stretch(view: View, step: int, faults: Faults) -> Iterator[Stretch]:
         if file.kind == poses.COLLECTION and view.recording[::3] == layout.NOT_COLLECTED:
             faults.omit(sequence, f"{poses.COLLECTION} leaves it out")
             return
-        labelled = len(poses.read_poses(file, view.recording))
-        images = view.folder / view.recording.subject / "Images" / view.recording.view(view.camera)
-        if images.is_dir():
-            frames = _extracted(images, labelled, step)
-            yield Stretch(len(frames), partial(_extracted_item, view, images, frames))
-        else:
-            yield Stretch(len(range(0, labelled, step)), partial(_video_item, view, _video(view), step))
+        yield pictures(view, len(poses.read_poses(file, view.recording)), step)
 
 
-def _video(view: View) -> Path:
+def _from_video(view: View, labelled: int, step: int) -> Stretch:
     subject = view.recording.subject
     path = view.folder / subject / "Videos" / f"{view.recording.view(view.camera)}.mp4"
-    remedy = f"Extract Videos_{subject}.tgz, or put extracted frames into {subject}/Images/{path.stem}."
-    return need_file(path, "a video of Human3.6M", remedy)
-
-
-def _extracted(images: Path, labelled: int, step: int) -> np.ndarray:
-    """Numbers of the extracted frames that are wanted."""
-    names = [p.stem.removeprefix("frame_") for p in images.glob("frame_*.jpg")]
-    frames = np.array(sorted(int(n) for n in names if n.isdecimal()), np.int64)
-    wanted = frames[(frames < labelled) & (frames % step == 0)]
-    if not len(wanted):
-        raise fault(
-            images,
-            f"frame_000000.jpg and so on, with numbers that {step} divides, up to {labelled - 1}",
-            f"{len(frames)} extracted frames, none of them such",
-            "Extract the frames of the video, counted from 0.",
-        )
-    return wanted
+    remedy = f"Extract Videos_{subject}.tgz. Extracted frames are read by h36m_frames."
+    need_file(path, "a video of Human3.6M", remedy)
+    return Stretch(len(range(0, labelled, step)), partial(_video_item, view, path, step))
 
 
 def _video_item(view: View, video: Path, step: int, number: int) -> Item:
-    return _item(view, Picture(video, number * step), number * step)
+    return make_item(view, Picture(video, number * step), number * step)
 
 
-def _extracted_item(view: View, images: Path, frames: np.ndarray, number: int) -> Item:
-    frame = int(frames[number])
-    return _item(view, Picture(images / f"frame_{frame:06d}.jpg"), frame)
-
-
-def _item(view: View, picture: Picture, frame: int) -> Item:
+def make_item(view: View, picture: Picture, frame: int) -> Item:
+    """The item of a frame."""
     sequence = view.recording.sequence(view.camera)
     return Item(layout.item_id(sequence, frame), picture, (view, frame), sequence, frame)
 
