@@ -285,8 +285,8 @@ METRABS_77 = _tree(
 
 HEMLETS_18 = _tree(
     "hemlets_18",
-    "HEMlets Pose, released network (Zhou et al. 2019): h36m_17 and the middle of the shoulders; joint 8, here thorax as "
-    "in h36m_17, is called neck there, and joint 17 thorax",
+    "HEMlets Pose, released network (Zhou et al. 2019): h36m_17 and the middle of the shoulders; joint 8, here thorax "
+    "as in h36m_17, is called neck there, and joint 17 thorax",
     "h36m",
     {
         **_H36M_TREE,
