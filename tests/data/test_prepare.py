@@ -120,7 +120,7 @@ def test_other_settings_or_other_data_are_not_mixed(tmp_path: Path) -> None:
         prepare(own.READER, tmp_path / "data", out, replace(SETTINGS, side=100), resume=True)
     write_own(tmp_path / "data", 7)
     own._open.cache_clear()
-    with pytest.raises(DataError, match=r"items was 6, is 7; ids_sha256"):
+    with pytest.raises(DataError, match=r"ids_sha256 was .*; items was 6, is 7"):
         prepare(own.READER, tmp_path / "data", out, SETTINGS, resume=True)
     (out / "plan.json").unlink()
     with pytest.raises(DataError, match=r"no readable plan\.json"):
@@ -170,13 +170,13 @@ import sys, time
 from pathlib import Path
 from metricpose.data import prepare as module
 from metricpose.data.readers import own
-real = module.write_shard
-def slow(path, *rest, **named):
-    real(path, *rest, **named)
+real = module.ShardWriter.write
+def slow(self, path, facts):
+    real(self, path, facts)
     print(path, flush=True)
     (Path(path).parent / ".shard-000009.x.safetensors").write_bytes(b"half")
     time.sleep(600 if path.name.endswith("1.safetensors") else 0)
-module.write_shard = slow
+module.ShardWriter.write = slow
 module.prepare(own.READER, Path(sys.argv[1]), Path(sys.argv[2]), module.Settings("all", per_shard=4))
 """
 
@@ -195,9 +195,9 @@ def test_it_goes_on_after_being_killed(tmp_path: Path, monkeypatch: pytest.Monke
     before = contents(tmp_path / "out")
     assert [name for name in before if name.startswith("shard")] == [shard_path("", n).name for n in (0, 1)]
     written: list[str] = []
-    real = module.write_shard
+    real = module.ShardWriter.write
     monkeypatch.setattr(
-        module, "write_shard", lambda path, *a, **k: (written.append(path.name), real(path, *a, **k))[1]
+        module.ShardWriter, "write", lambda self, path, facts: (written.append(path.name), real(self, path, facts))[1]
     )
     made = prepare(own.READER, tmp_path / "data", tmp_path / "out", SETTINGS, resume=True)
     assert made.records == 10

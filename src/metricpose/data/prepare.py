@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from metricpose.data.faults import Faults, LeftOut
 from metricpose.data.processes import run_jobs
 from metricpose.data.readers.contract import Item, Reader, find_items, load, world_joints
 from metricpose.data.sampling import parse_rules, select
-from metricpose.data.shards import Shard, shard_path, write_shard
+from metricpose.data.shards import Shard, ShardWriter, shard_path
 from metricpose.data.storage import write_index
 from metricpose.data.window import MARGIN, SIDE, cut_window
 from metricpose.errors import DataError
@@ -88,7 +88,7 @@ def prepare(
     items = find_items(reader, folder, settings.split, faults)
     chosen = select(items, parse_rules(settings.sample), lambda item: world_joints(reader.labels(item)))
     jobs = list(_jobs(items, chosen.tolist(), settings.per_shard))
-    _start(out, _plan(reader, settings, [items[i].id for i in chosen.tolist()]), resume)
+    _start(out, _plan(reader, settings, (items[i].id for i in chosen.tolist())) | {"items": len(chosen)}, resume)
     missing = [n for n in range(len(jobs)) if not shard_path(out, n).exists()]
     done = len(chosen) - sum(len(jobs[n]) for n in missing)
     work = _Work(reader, settings, skip_bad)
@@ -112,9 +112,11 @@ def _jobs(items: Sequence[Item], chosen: list[int], per_shard: int) -> Iterator[
         yield part
 
 
-def _plan(reader: Reader, settings: Settings, ids: list[str]) -> dict[str, Any]:
-    digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()
-    return {"set": reader.about.name, **asdict(settings), "items": len(ids), "ids_sha256": digest}
+def _plan(reader: Reader, settings: Settings, ids: Iterable[str]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for name in ids:
+        digest.update(name.encode() + b"\n")
+    return {"set": reader.about.name, **asdict(settings), "ids_sha256": digest.hexdigest()}
 
 
 def _start(out: Path, plan: dict[str, Any], resume: bool) -> None:
@@ -156,14 +158,14 @@ class _Work:
 
 def _write(work: _Work, job: _Job) -> int:
     """Write one shard; returns the number of its items, faulty ones included."""
-    faults, records, about = Faults(work.skip_bad), [], work.reader.about
+    faults, about = Faults(work.skip_bad), work.reader.about
+    writer = ShardWriter(job.items[0].skeleton or about.skeleton, quality=work.settings.quality)
     for item in job.items:
         with faults.catch(item.id):
-            records.append(cut_window(load(work.reader, item), work.settings.side, work.settings.margin))
+            writer.add(cut_window(load(work.reader, item), work.settings.side, work.settings.margin))
     facts = {"set": about.name, "split": work.settings.split, "licence": about.licence, "source": about.source}
     facts["left_out"] = json.dumps([[entry.where, entry.why] for entry in faults.left_out])
-    skeleton = job.items[0].skeleton or about.skeleton
-    write_shard(job.path, records, quality=work.settings.quality, facts=facts, skeleton=skeleton)
+    writer.write(job.path, facts)
     return len(job.items)
 
 

@@ -18,120 +18,29 @@ from __future__ import annotations
 import json
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
-from safetensors.numpy import save_file
 
 from metricpose.data.mapping import map_tensors
 from metricpose.data.processes import run_jobs
+from metricpose.data.shard_writer import FORMAT, LABELS, ORDER, ShardWriter, write_shard
 from metricpose.data.storage import Entry, open_storage, read_index, shard_name
 from metricpose.errors import DataError
-from metricpose.files import atomic_path, sort_metadata
 from metricpose.geometry.camera import Camera
-from metricpose.skeleton import catalog
-from metricpose.skeleton.core import pair_count
 from metricpose.types import Record
 
-FORMAT = "metricpose-shard-1"
-_LABELS = ("K", "R", "t", "size", "distortion", "box", "joints_mm", "joints_px", "visibility", "abs_valid")
-_ORDER = ("order", "order_w")
-_DISTORTION = 12
+__all__ = ["Renderer", "Shard", "ShardFolder", "ShardWriter", "render_shards", "shard_path", "write_shard"]
+
 _OPEN_AT_ONCE = 512
 
 
 def shard_path(folder: str | Path, number: int) -> Path:
     """Where shard `number` of a folder lies."""
     return Path(folder) / shard_name(number)
-
-
-def write_shard(
-    path: str | Path,
-    records: Sequence[Record],
-    *,
-    quality: int = 90,
-    facts: dict[str, str] | None = None,
-    skeleton: str | None = None,
-) -> None:
-    """Write records (of one skeleton) as one file, atomically.
-
-    Args:
-        quality: of the JPEG images; masks are kept at 90.
-        facts: further metadata, such as the generator's settings.
-        skeleton: of the records; needed for a shard that holds none.
-
-    Raises:
-        DataError: several skeletons, or none to be known, or the disk is full.
-    """
-    skeletons = sorted({r.skeleton for r in records} | ({skeleton} if skeleton else set()))
-    if len(skeletons) != 1:
-        raise DataError(f"a shard holds records of one skeleton; got {len(records)} records of {skeletons}")
-    blob, parts, crcs = bytearray(), [], []
-    for record in records:
-        pieces = _encode(record, quality)
-        ends = len(blob) + np.cumsum([len(p) for p in pieces])
-        parts.append([(end - len(p), len(p)) for end, p in zip(ends, pieces)])
-        blob += b"".join(pieces)
-        crcs.append(zlib.crc32(b"".join(pieces)))
-    arrays = _labels(records, len(catalog.get(skeletons[0])))
-    arrays["bytes"] = np.frombuffer(bytes(blob), np.uint8)
-    arrays |= {"parts": np.array(parts, np.int64).reshape(-1, 3, 2), "crc": np.array(crcs, np.int64)}
-    with atomic_path(path) as temporary:
-        save_file(arrays, temporary, {"format": FORMAT, "skeleton": skeletons[0], **(facts or {})})
-        sort_metadata(temporary)
-
-
-def _encode(record: Record, quality: int) -> list[bytes]:
-    bgr = cv2.cvtColor(record.image, cv2.COLOR_RGB2BGR)
-    mask = b"" if record.alpha is None else _jpeg(record.alpha, 90)
-    return [_jpeg(bgr, quality), mask, json.dumps(record.info, default=_plain).encode()]
-
-
-def _jpeg(image: UInt8[np.ndarray, "h w *c"], quality: int) -> bytes:
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-
-
-def _plain(value: Any) -> Any:
-    """numpy scalars and arrays as JSON numbers and lists."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f"info holds a {type(value).__name__}, which JSON cannot store")
-
-
-def _labels(records: Sequence[Record], joints: int) -> dict[str, np.ndarray]:
-    def stack(values: Iterable[Any], dtype: type, *shape: int) -> np.ndarray:
-        return np.array([np.asarray(v, dtype) for v in values], dtype).reshape(len(records), *shape)
-
-    padded = [np.pad(r.camera.distortion, (0, _DISTORTION - len(r.camera.distortion))) for r in records]
-    return {
-        "K": stack((r.camera.K for r in records), np.float64, 3, 3),
-        "R": stack((r.camera.R for r in records), np.float64, 3, 3),
-        "t": stack((r.camera.t for r in records), np.float64, 3),
-        "size": stack((r.camera.size for r in records), np.int64, 2),
-        "distortion": stack(padded, np.float64, _DISTORTION),
-        "box": stack((r.box_xywh for r in records), np.float64, 4),
-        "joints_mm": stack((r.joints_mm for r in records), np.float32, joints, 3),
-        "joints_px": stack((r.joints_px for r in records), np.float32, joints, 2),
-        "visibility": stack((r.visibility for r in records), np.uint8, joints),
-        "abs_valid": stack((r.abs_valid for r in records), np.uint8),
-        **_order_labels(records),
-    }
-
-
-def _order_labels(records: Sequence[Record]) -> dict[str, np.ndarray]:
-    """Ordinal labels and weights, 0 where there are none; empty if no record has any."""
-    if all(r.order is None for r in records):
-        return {}
-    shape = len(records), pair_count(len(records[0].joints_mm))
-    order, weights = np.zeros(shape, np.int8), np.zeros(shape, np.float32)
-    for row, record in enumerate(records):
-        if record.order is not None and record.order_w is not None:
-            order[row], weights[row] = (np.where(record.order_w > 0, v, 0) for v in (record.order, record.order_w))
-    return {"order": order, "order_w": weights}
 
 
 class Shard:
@@ -142,7 +51,7 @@ class Shard:
         self.metadata, self._labels = map_tensors(path)
         if self.metadata.get("format") != FORMAT:
             raise DataError(f"{path}: expected a {FORMAT} file, its metadata says {self.metadata.get('format')!r}")
-        missing = [name for name in (*_LABELS, "parts", "crc", "bytes") if name not in self._labels]
+        missing = [name for name in (*LABELS, "parts", "crc", "bytes") if name not in self._labels]
         if missing:
             raise DataError(f"{path}: not a shard, it lacks {', '.join(missing)}. Delete it and make it again.")
         self.skeleton: str = self.metadata["skeleton"]
@@ -159,7 +68,7 @@ class Shard:
         Raises:
             DataError: its bytes do not match their checksum.
         """
-        parts, row = self._labels["parts"][index], {name: self._labels[name][index] for name in _LABELS}
+        parts, row = self._labels["parts"][index], {name: self._labels[name][index] for name in LABELS}
         start, end = int(parts[0, 0]), int(parts[-1].sum())
         data = self._labels["bytes"][start:end]
         if zlib.crc32(data.data) != self._labels["crc"][index]:
@@ -180,8 +89,8 @@ class Shard:
         )
 
     def _order(self, index: int) -> dict[str, np.ndarray]:
-        rows = {name: self._labels[name][index] for name in _ORDER if name in self._labels}
-        labelled = len(rows) == len(_ORDER) and (rows["order_w"] > 0).any()
+        rows = {name: self._labels[name][index] for name in ORDER if name in self._labels}
+        labelled = len(rows) == len(ORDER) and (rows["order_w"] > 0).any()
         return {name: row.astype(np.float64) for name, row in rows.items()} if labelled else {}
 
 
@@ -295,5 +204,5 @@ def render_shards(
 
 def _render_shard(renderer: Renderer, job: tuple[str, int, int, dict[str, str] | None]) -> int:
     path, first, count, facts = job
-    write_shard(path, [renderer(i) for i in range(first, first + count)], facts=facts)
+    write_shard(path, (renderer(i) for i in range(first, first + count)), facts=facts)
     return count
