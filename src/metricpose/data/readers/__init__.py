@@ -1,17 +1,24 @@
 """The data sets that can be read, by their name on the command line; `contract` says what a reader is."""
 
 from metricpose.data.readers import (
+    coco,
     h36m,
     h36m_fetch,
     h36m_frames,
     h36m_moon,
     humaneva,
+    lsp,
+    lsp_extended,
     mpi_inf_3dhp,
+    mpii,
+    mpii_json,
     muco,
     muco_matlab,
     mupots,
     own,
+    panoptic,
     shards,
+    threedpw,
 )
 from metricpose.data.readers.contract import Reader
 from metricpose.errors import InputError
@@ -28,6 +35,13 @@ READERS: dict[str, Reader] = {
         muco.READER,
         muco_matlab.READER,
         mupots.READER,
+        coco.READER,
+        mpii.READER,
+        mpii_json.READER,
+        lsp.READER,
+        lsp_extended.READER,
+        threedpw.READER,
+        panoptic.READER,
         own.READER,
         shards.READER,
     )
