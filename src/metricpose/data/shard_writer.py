@@ -151,7 +151,9 @@ def _stacked(rows: list[dict[str, Any]], joints: int) -> dict[str, np.ndarray]:
     if any(row["order"] is not None for row in rows):
         pairs = pair_count(joints)
         shapes |= {"order": (np.int8, (pairs,)), "order_w": (np.float32, (pairs,))}
-    arrays = {name: np.zeros((len(rows), *shape), dtype) for name, (dtype, shape) in shapes.items()}
+    arrays: dict[str, np.ndarray] = {
+        name: np.zeros((len(rows), *shape), dtype) for name, (dtype, shape) in shapes.items()
+    }
     for name, array in arrays.items():
         for index, row in enumerate(rows):
             if row[name] is not None:
