@@ -60,7 +60,7 @@ ABOUT = Description(
         "the lens model is not OpenCV's; it is written as twelve coefficients that are exactly the official one",
         "pictures of two cameras are 1000 x 1002 pixels, those of S7 all are; resized pictures are refused",
         "D3_Positions_mono_universal is the motion on one skeleton for all subjects, so not metric: not read here",
-        "the joint called nose is between neck and face, and thorax is below the neck: see docs/CONVENTIONS.md",
+        "thorax is the files' joint 13, which they call Neck, and nose joint 14, which they call Head",
     ),
 )
 
