@@ -1,4 +1,4 @@
-"""MuCo-3DHP as Moon et al. distribute it: composited images and one JSON file of several gigabytes."""
+"""MuCo-3DHP as Moon et al. distribute it: composited images and one large JSON file."""
 
 from __future__ import annotations
 
