@@ -15,6 +15,7 @@ from metricpose.data.readers import (
     muco,
     muco_matlab,
     mupots,
+    ordinal_depth,
     own,
     panoptic,
     shards,
@@ -42,6 +43,7 @@ READERS: dict[str, Reader] = {
         lsp_extended.READER,
         threedpw.READER,
         panoptic.READER,
+        ordinal_depth.READER,
         own.READER,
         shards.READER,
     )
