@@ -80,7 +80,7 @@ class Calls:
         Calls(np.load, "executed"),
         Path("x"),
     ],
-    ids=str,
+    ids=("system", "eval", "open", "deep", "getattr", "load", "path"),
 )
 @pytest.mark.parametrize("protocol", [0, 2, 5])
 def test_nothing_is_executed(evil: Any, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
