@@ -2,10 +2,10 @@
 
     python bench/shards.py --count 2000 --out shards.json
 
-Made-up photographs of 1280 x 720 with a person's box, JPEG, are read in four ways: crops of 256 pixels stored in shards,
-decoded (`ShardFolder`); network samples made of shards of `data prepare`'s default size; network samples made of the
-source files; and the source files read and decoded alone. Times are CPU time of this process (other processes may share
-the core); the rate is that of the best repeat. Files lie in the page cache.
+Made-up photographs of 1280 x 720 with a person's box, JPEG, are read in four ways: crops of 256 pixels stored in
+shards, decoded (`ShardFolder`); network samples made of shards of `data prepare`'s default size; network samples made
+of the source files; and the source files read and decoded alone. Times are CPU time of this process (other processes
+may share the core); the rate is that of the best repeat. Files lie in the page cache.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metricpose.evaluation.bootstrap import Resampler
+from metricpose.evaluation.bootstrap import Resampler, mean_of_groups
 from metricpose.evaluation.metrics import Scores
 
 
@@ -66,3 +66,54 @@ def test_units_that_count_nothing_are_left_out() -> None:
     low, high, units = Resampler(names(5)).interval(Scores(np.array([[1.0], [3], [0], [0], [0]]), counted))
     assert units == 2
     assert (low, high) == (1.0, 3.0)
+
+
+# -- means of groups -------------------------------------------------------------------------------------------
+
+
+def test_a_mean_of_groups_weighs_each_group_once() -> None:
+    value = np.array([[10.0, 30.0], [20.0, 0.0], [100.0, 100.0]])
+    counted = np.array([[True, True], [True, False], [True, True]])
+    scores = Scores(value, counted)
+    assert mean_of_groups(scores, ["walk", "walk", "sit"]) == pytest.approx((20 + 100) / 2)
+    assert mean_of_groups(scores, ["a", "a", "a"]) == pytest.approx(260 / 5)
+    assert np.isnan(mean_of_groups(Scores(value, np.zeros_like(counted)), ["a", "b", "c"]))
+
+
+def test_a_group_without_anything_counted_is_left_out() -> None:
+    scores = Scores(np.array([[4.0], [0.0]]), np.array([[True], [False]]))
+    assert mean_of_groups(scores, ["there", "empty"]) == 4.0
+
+
+def naive_rounds(units: list[str], groups: list[str], values: np.ndarray, draws: np.ndarray) -> list[float]:
+    """Means of groups of each round, people written out as often as their unit was drawn."""
+    names = sorted(set(units))
+    out = []
+    for row in draws:
+        people = [(groups[i], values[i]) for u, times in enumerate(row) for i in range(len(units))
+                  for _ in range(int(times)) if units[i] == names[u]]  # fmt: skip
+        found = {g: np.mean([v for h, v in people if h == g]) for g, _ in people}
+        out.append(float(np.mean(list(found.values()))))
+    return out
+
+
+def test_intervals_of_action_means_equal_drawing_by_hand() -> None:
+    rng = np.random.default_rng(5)
+    units = [f"rec{i // 2}" for i in range(16)]
+    groups = [f"action{i // 4}" for i in range(16)]
+    values = rng.normal(50, 10, 16)
+    resampler = Resampler(units, seed=3, rounds=200)
+    expected = np.quantile(naive_rounds(units, groups, values, resampler._draws), [0.025, 0.975])
+    low, high, used = resampler.interval(Scores(values[:, None], np.ones((16, 1), bool)), groups)
+    assert (low, high) == pytest.approx(tuple(expected))
+    assert used == 8
+
+
+def test_groups_that_are_units_themselves_are_drawn_with_their_multiplicity() -> None:
+    units = ["a", "a", "b", "c"]
+    values = np.array([10.0, 20.0, 40.0, 90.0])
+    resampler = Resampler(units, seed=3, rounds=300)
+    means = resampler._draws @ np.array([15.0, 40.0, 90.0]) / 3
+    low, high, used = resampler.interval(Scores(values[:, None], np.ones((4, 1), bool)), units)
+    assert (low, high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+    assert used == 3

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import protocol_people as made
 from metricpose.errors import DataError
-from metricpose.evaluation.external import match, read_external
-from metricpose.evaluation.predictions import Header, TruthBuilder
+from metricpose.evaluation.external import crowd, match, read_external
+from metricpose.evaluation.predictions import Header, Truth, TruthBuilder
 from metricpose.evaluation.protocols import get
+from metricpose.evaluation.report import Report
 from metricpose.evaluation.scoring import evaluate
 from metricpose.files import sha256
 from oracle import SIDE, records
@@ -89,7 +91,7 @@ def test_joints_that_are_not_given_make_the_mean_nan_and_a_note(tmp_path: Path) 
     [
         ({"unit": "m"}, "unit is 'm', expected 'mm'"),
         ({"unit": ...}, "missing unit; needed: ids, joints_mm"),
-        ({"skeleton": "smpl_24"}, "unknown skeleton 'smpl_24'"),
+        ({"skeleton": "nobody_24"}, "unknown skeleton 'nobody_24'"),
         ({"skeleton": "coco_17", "joints_mm": [[[0, 0, 1]] * 16] * 3}, r"3 ids of coco_17 need \(3, 17, 3\)"),
         ({"position": "world"}, "position is 'world', expected 'absolute' or 'relative'"),
         ({"ids": ["p0", "p1", "p1"]}, "ids occur twice: p1"),
@@ -113,3 +115,68 @@ def test_damaged_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(DataError, match=r"p.json"):
         read_external(tmp_path / "p.json")
+
+
+# -- people of images -------------------------------------------------------------------------------------------
+
+MUPOTS = "mupots-metric"
+
+
+def crowded(**changes: Any) -> tuple[Truth, dict[str, Any]]:
+    """Two annotated people in one image and one in another; the system found three in the first and nobody else."""
+    joints = made.poses(3, "mpi_inf_3dhp_17", np.random.default_rng(0), 120.0)
+    true = made.truth(joints, "mpi_inf_3dhp_17", images=("TS1/0", "TS1/0", "TS2/0"), recordings=("TS1", "TS1", "TS2"))
+    stranger = joints[0] + np.array([0, 2500.0, 0])
+    values = {
+        "images": ["TS1/0"] * 3,
+        "joints_mm": [stranger.tolist(), (joints[1] + 10).tolist(), (joints[0] + 10).tolist()],
+        "skeleton": "mpi_inf_3dhp_17",
+        "unit": "mm",
+        "position": "absolute",
+    }
+    return true, {k: v for k, v in {**values, **changes}.items() if v is not ...}
+
+
+def scored(folder: Path, true: Truth, values: dict[str, Any]) -> Report:
+    read = read_external(write(folder / "crowd.json", values))
+    return evaluate(crowd(read, true, made.header(MUPOTS)), get(MUPOTS))
+
+
+def test_people_are_matched_by_the_projection_of_their_joints(tmp_path: Path) -> None:
+    report = scored(tmp_path, *crowded())
+    detected = next(r for r in report.select() if (r.group, r.subset, r.part) == ("14 joints", "detected", ""))
+    assert detected.people == 2
+    assert detected.values["a_mpjpe"].mean == pytest.approx(np.sqrt(300))
+    assert detected.values["mpjpe"].mean == pytest.approx(0, abs=1e-9)
+    assert "1 of 3 annotated people were not found; 1 people matched nobody" in report.notes[0]
+    assert report.header.system == "not stated"
+
+
+def test_given_pixels_are_matched_instead(tmp_path: Path) -> None:
+    """The pixels say that the stranger is the first person, though their joints are far away."""
+    true, values = crowded()
+    px = [true.joints_px[0].tolist(), true.joints_px[1].tolist(), (true.joints_px[0] + 900).tolist()]
+    report = scored(tmp_path, true, {**values, "joints_px": px})
+    detected = next(r for r in report.select() if (r.group, r.subset, r.part) == ("14 joints", "detected", ""))
+    assert detected.values["a_mpjpe"].mean == pytest.approx((2500 + np.sqrt(300)) / 2)
+
+
+def test_an_empty_crowd_finds_nobody(tmp_path: Path) -> None:
+    true, values = crowded(images=[], joints_mm=[])
+    report = scored(tmp_path, true, values)
+    assert next(r for r in report.select() if r.subset == "annotated").values["pck150"].mean == 0
+
+
+def test_crowds_that_cannot_be_matched_are_refused(tmp_path: Path) -> None:
+    true, values = crowded(position="relative")
+    with pytest.raises(DataError, match="people are matched by pixels; joints_px is needed"):
+        scored(tmp_path, true, values)
+    with pytest.raises(DataError, match=r"1 images are not the protocol's \(TS9/0\)"):
+        scored(tmp_path, true, {**values, "images": ["TS1/0", "TS1/0", "TS9/0"]})
+    with pytest.raises(DataError, match="has ids; where people are matched, 'images' names the image of each"):
+        scored(tmp_path, true, {**{k: v for k, v in values.items() if k != "images"}, "ids": ["a", "b", "c"]})
+    with pytest.raises(DataError, match=r"joints_px has shape \(3, 17, 3\)"):
+        scored(tmp_path, true, {**values, "joints_px": values["joints_mm"]})
+    read = read_external(write(tmp_path / "crowd.json", values))
+    with pytest.raises(DataError, match="names images; this protocol needs 'ids'"):
+        match(read, true, HEADER)

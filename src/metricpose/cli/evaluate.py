@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from metricpose.evaluation.association import Crowd
+    from metricpose.evaluation.definition import Protocol
     from metricpose.evaluation.predictions import Predictions
-    from metricpose.evaluation.protocols import Protocol
     from metricpose.evaluation.report import Report
     from metricpose.evaluation.sources import Items
     from metricpose.evaluation.tables import Table
@@ -31,41 +32,51 @@ def run(
     calibrate_on: Path | None = None,
     views: int | Literal["margipose-5", "margipose-10"] = 1,
     device: str | None = None,
+    reader: str | None = None,
+    compare: tuple[str, ...] = (),
+    allow_oracle: bool = False,
     list: bool = False,
 ) -> Report | None:
-    """Measure a model, or predictions made elsewhere, and print the protocol, the table and its breakdowns.
+    """Measure a model, or predictions made elsewhere, and print the protocol, the tables of papers and breakdowns.
 
     Numbers come from a predictions file, which is written first and used again if it was made for the same thing.
 
     Args:
         checkpoint: model file or name of a bundled model; leave out to score the --predictions of another system.
         protocol: one of those that --list shows.
-        data: labels file or folder; for synthetic protocols shards, or rendering assets; else people are rendered.
+        data: folder of the data set as distributed; labels file or folder; for synthetic protocols shards, or rendering
+            assets; else people are rendered.
         count: images to take instead of the protocol's number.
         out: folder for predictions.npz, report.json and report.md; default out/evaluate/PROTOCOL-MODEL.
         predictions: file of cached predictions, or of another system (docs/EVALUATION.md) if no checkpoint is given.
         calibrate_on: predictions file of another split; fit the covariance calibration there and score it here.
         views: test-time views averaged per person: a number, or the five or ten shifted crops of MargiPose.
         device: cpu, cuda ...; default CUDA if there is any.
-        list: show the protocols and stop.
+        reader: of a data set that can be read in several layouts; default the first whose files are there.
+        compare: public numbers of --list to put beside; one measured by another protocol is refused.
+        allow_oracle: compare although one of the two was given truth, such as the root's depth, and the other not.
+        list: show the protocols and the public numbers, and stop.
     """
     from metricpose.errors import InputError
-    from metricpose.evaluation import protocols, tables
+    from metricpose.evaluation import comparison, protocols, published, tables
     from metricpose.evaluation.scoring import evaluate
     from metricpose.files import atomic_path
 
     if list:
-        show([protocol_table()])
+        show([protocol_table(), published_table()])
         return None
     if protocol is None or (checkpoint is None and predictions is None):
         raise InputError("evaluate needs --protocol NAME (see --list) and a CHECKPOINT or --predictions FILE")
-    chosen = protocols.get(protocol)
+    chosen, public = protocols.get(protocol), [published.get(name) for name in compare]
+    for number in public:
+        comparison.require_protocol(number, protocol)
     folder = out or OUT / f"{protocol}-{Path(checkpoint or str(predictions)).stem}"
     if checkpoint is None:
         assert predictions is not None
-        made = _of_file(predictions, chosen, data, count)
+        made = _of_file(predictions, chosen, data, count, reader)
     else:
-        made = _of_model(checkpoint, chosen, data, count, predictions or folder / "predictions.npz", views, device)
+        path = predictions or folder / "predictions.npz"
+        made = _of_model(checkpoint, chosen, data, count, path, views, device, reader)
     report = evaluate(made, chosen)
     report.save(folder / "report.json")
     with atomic_path(folder / "report.md") as path:
@@ -73,6 +84,8 @@ def run(
     extra = [_calibration(calibrate_on, made)] if calibrate_on is not None else []
     show([*_cards(report), *tables.tables(report, brief=True), *extra], report.notes)
     print(f"written: {folder}")
+    allowed = ("oracle",) if allow_oracle else ()
+    show([comparison.beside(report, number, allow=allowed) for number in public])
     return report
 
 
@@ -84,6 +97,7 @@ def _of_model(
     path: Path,
     views: int | str,
     device: str | None,
+    reader: str | None,
 ) -> Predictions:
     """Cached predictions if they are of the same thing, else new ones."""
     import torch
@@ -94,7 +108,7 @@ def _of_model(
     from metricpose.weights import load_model
 
     model, metadata = load_model(checkpoint)
-    items = open_items(protocol, data, count)
+    items = open_items(protocol, data, count, reader=reader)
     header = files.Header(**_of_data(protocol, items), **describe_model(model, metadata, views))
     if path.exists():
         cached = files.load(path)
@@ -108,7 +122,9 @@ def _of_model(
     return made
 
 
-def _of_file(path: Path, protocol: Protocol, data: Path | None, count: int | None) -> Predictions:
+def _of_file(
+    path: Path, protocol: Protocol, data: Path | None, count: int | None, reader: str | None
+) -> Predictions | Crowd:
     """Our own predictions file as it is, or another system's joints beside the protocol's ground truth."""
     from metricpose.evaluation import external
     from metricpose.evaluation import predictions as files
@@ -117,14 +133,15 @@ def _of_file(path: Path, protocol: Protocol, data: Path | None, count: int | Non
     if path.suffix == ".npz" and "header" in files.read_npz(path):
         return files.load(path)
     read = external.read_external(path)
-    items = open_items(protocol, data, count)
+    items = open_items(protocol, data, count, reader=reader, pictures=False)
     builder = files.TruthBuilder(external.NOMINAL_SIDE)
     with _progress(len(items)) as advance:
         for number, record in enumerate(items, 1):
             builder.add_box(record)
             advance(number)
     unknown: dict[str, Any] = {"skeleton": read.skeleton, "root": "", "scale_policy": files.NOT_STATED}
-    return external.match(read, builder.build(), files.Header(**_of_data(protocol, items), **unknown))
+    put = external.crowd if read.crowded and protocol.matching_px is not None else external.match
+    return put(read, builder.build(), files.Header(**_of_data(protocol, items), **unknown))
 
 
 def _of_data(protocol: Protocol, items: Items) -> dict[str, Any]:
@@ -135,13 +152,17 @@ def _of_data(protocol: Protocol, items: Items) -> dict[str, Any]:
         "people": len(items),
         "seed": protocol.seed,
         "crop_source": protocol.crop_source,
+        "part": items.part,
     }
 
 
-def _calibration(path: Path, test: Predictions) -> Table:
+def _calibration(path: Path, test: Predictions | Crowd) -> Table:
+    from metricpose.errors import InputError
     from metricpose.evaluation import predictions as files
     from metricpose.evaluation.recalibrate import recalibrate, table
 
+    if not isinstance(test, files.Predictions):
+        raise InputError("--calibrate-on needs predictions of true boxes, with covariances")
     found = recalibrate(files.load(path), test)
     print(f"calibration factor of the variances: {found.common.factor:.4g}; per joint: {found.per_joint.factor}")
     return table(found)
@@ -154,6 +175,15 @@ def protocol_table() -> Table:
 
     rows = [(p.name, p.title, str(p.count or "all")) for p in PROTOCOLS.values()]
     return Table("Protocols (docs/EVALUATION.md)", ("name", "what", "images"), rows)
+
+
+def published_table() -> Table:
+    """The public numbers there are, each with the one protocol it compares with."""
+    from metricpose.evaluation.published import PUBLISHED
+    from metricpose.evaluation.tables import Table
+
+    rows = [(n.name, n.protocol, n.system) for n in PUBLISHED.values()]
+    return Table("Public numbers, for --compare", ("name", "protocol", "system"), rows)
 
 
 def _cards(report: Report) -> builtins.list[Table]:

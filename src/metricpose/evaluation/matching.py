@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from metricpose.evaluation.predictions import Predictions, Truth
+from metricpose.evaluation.predictions import MISSED, Predictions, Truth
 from metricpose.evaluation.protocols import Group, joint_map
+from metricpose.evaluation.rescale import rescaled
 from metricpose.predict.people import convert_covariance
 from metricpose.skeleton import catalog
-from metricpose.skeleton.core import Conversion
+from metricpose.skeleton.core import Conversion, Skeleton
 from metricpose.types import UNKNOWN
 
 
@@ -25,10 +27,13 @@ class Matched:
         true_mm, true_px: ground truth.
         measured: joints with a true 3D position.
         joints, root: columns that count, and whose mean is the root.
+        align: columns that alignments are fitted to.
+        found: people that have a prediction.
         present: joints whose true projection lies in the crop's [0, side).
         visibility: as in Record.
         abs_valid: people whose true distance is right.
         height_mm, age_years, distance_mm: facts; NaN where unknown.
+        actions, scenes, recordings, persons: facts; "" where unknown.
         units: what the intervals resample.
         labels: how the joints of predictions and truth became the group's.
     """
@@ -43,12 +48,18 @@ class Matched:
     measured: Bool[np.ndarray, "n j"]
     joints: Bool[np.ndarray, " j"]
     root: list[int]
+    align: Bool[np.ndarray, " j"]
+    found: Bool[np.ndarray, " n"]
     present: Bool[np.ndarray, "n j"]
     visibility: UInt8[np.ndarray, "n j"]
     abs_valid: Bool[np.ndarray, " n"]
     height_mm: Float[np.ndarray, " n"]
     age_years: Float[np.ndarray, " n"]
     distance_mm: Float[np.ndarray, " n"]
+    actions: list[str]
+    scenes: list[str]
+    recordings: list[str]
+    persons: list[str]
     units: list[str]
     labels: tuple[str, str]
 
@@ -66,42 +77,57 @@ class Matched:
 
 
 def match(predictions: Predictions, group: Group, members: Bool[np.ndarray, " n"]) -> Matched:
-    """Bring the predictions and truth of some people into a group's skeleton.
+    """Bring the predictions and truth of some people into a group's skeleton, predictions to the size it asks for.
 
     Raises:
         InputError: no conversion between the skeletons.
     """
     truth, target, rows = predictions.truth, catalog.get(group.skeleton), np.flatnonzero(members)
     found = joint_map(predictions.header.skeleton, group)
-    true_mm, true_px, visibility, label = _truth_of(truth, rows, group)
+    true_mm, true_px, visibility, label = truth_of(truth, rows, group)
     measured = np.isfinite(true_mm).all(-1)
-    joints = np.zeros(len(target), bool)
-    joints[[target.index(j) for j in group.joints]] = True
     in_crop = np.einsum("nij,nkj->nki", truth.crop_rotation[rows], true_mm)
-    units = truth.persons if group.resample == "person" else truth.images
+
+    def sized(joints_mm: np.ndarray) -> np.ndarray:
+        return rescaled(found.conversion.apply(joints_mm[rows]), true_mm, target, group.rescale)
+
+    def taken(values: Sequence[str]) -> list[str]:
+        return [values[i] for i in rows.tolist()]
+
+    units = {"person": truth.persons, "recording": truth.recordings, "image": truth.images}[group.resample]
     return Matched(
         rows=rows,
-        predicted_mm=found.conversion.apply(predictions.joints_mm[rows]),
-        absolute_mm=found.conversion.apply(predictions.joints_abs_mm[rows]),
+        predicted_mm=sized(predictions.joints_mm),
+        absolute_mm=sized(predictions.joints_abs_mm),
         predicted_px=found.conversion.apply(predictions.joints_px[rows]),
         covariance_mm2=convert_covariance(found.conversion, predictions.covariance_mm2[rows]),
         true_mm=true_mm,
         true_px=_single(found.conversion, true_px),
         measured=measured,
-        joints=joints,
+        joints=_marked(target, group.joints),
         root=[target.index(j) for j in group.root],
+        align=_marked(target, group.align or group.joints),
+        found=predictions.flags[rows] != MISSED,
         present=_inside(in_crop, truth.crop_intrinsics[rows], truth.crop_side) & measured,
         visibility=visibility,
-        abs_valid=truth.abs_valid[rows],
+        abs_valid=truth.abs_valid[rows] | group.as_labelled,
         height_mm=truth.height_mm[rows],
         age_years=truth.age_years[rows],
         distance_mm=_distance(true_mm, measured),
-        units=[units[i] for i in rows],
+        actions=taken(truth.actions),
+        scenes=taken(truth.scenes),
+        recordings=taken(truth.recordings),
+        persons=taken(truth.persons),
+        units=taken(units),
         labels=(found.label, label),
     )
 
 
-def _truth_of(
+def _marked(skeleton: Skeleton, joints: tuple[str, ...]) -> Bool[np.ndarray, " j"]:
+    return np.isin(np.array(skeleton.joints), joints)
+
+
+def truth_of(
     truth: Truth, rows: Int[np.ndarray, " n"], group: Group
 ) -> tuple[Float[np.ndarray, "n j 3"], Float[np.ndarray, "n j 2"], UInt8[np.ndarray, "n j"], str]:
     """True joints, pixels and visibility in the group's skeleton, and how they got there."""

@@ -112,11 +112,15 @@ def pa_mpjpe(predicted: Points, true: Points, mask: Mask = None) -> Scores:
     The alignment sees counted joints only. People whose counted true joints are fewer than three or lie on one line
     do not count; a prediction that does (a collapsed pose) gives NaN.
     """
-    p, t, counted = _inputs(predicted, true, mask)
-    itself = _aligned(t, t, counted, "similarity")
-    determined = np.isfinite(np.where(counted[..., None], itself, 0.0))
-    counted = counted & np.all(determined, axis=(1, 2))[:, None]
-    return _scores(np.linalg.norm(_aligned(p, t, counted, "similarity") - t, axis=-1), counted)
+    return _fitted(predicted, true, mask, "similarity")
+
+
+def rigid_mpjpe(predicted: Points, true: Points, mask: Mask = None) -> Scores:
+    """Error after the best rotation and translation of each person, its size kept (Sun et al. 2017, Moon et al. 2019).
+
+    Who counts is as for `pa_mpjpe`.
+    """
+    return _fitted(predicted, true, mask, "rigid")
 
 
 def mrpe(predicted: Points, true: Points, root: Sequence[int], mask: Mask = None) -> Scores:
@@ -139,9 +143,13 @@ def bone_errors(predicted: Points, true: Points, edges: Sequence[tuple[int, int]
 # -- percentages of errors -------------------------------------------------------------------------------------
 
 
-def pck(errors: Scores, threshold: float = LIMIT_MM) -> Scores:
-    """Percentage of correct joints: 100 where the error is strictly below the threshold."""
-    return _percent(errors, lambda d: d < threshold)
+def pck(errors: Scores, threshold: float = LIMIT_MM, *, inclusive: bool = False) -> Scores:
+    """Percentage of correct joints: 100 where the error is strictly below the threshold.
+
+    Args:
+        inclusive: an error equal to the threshold is correct too, as in the 3DPW challenge.
+    """
+    return _percent(errors, (lambda d: d <= threshold) if inclusive else (lambda d: d < threshold))
 
 
 def auc_continuous(errors: Scores, limit: float = LIMIT_MM) -> Scores:
@@ -156,6 +164,19 @@ def auc_thresholds(errors: Scores, limit: float = LIMIT_MM, steps: int = 30) -> 
     """
     thresholds = np.linspace(0.0, limit, steps + 1)
     return _percent(errors, lambda d: (d[..., None] < thresholds).mean(-1))
+
+
+def auc_trapezoid(errors: Scores, limit: int = 199) -> Scores:
+    """The 3DPW challenge's area: inclusive PCK at 0, 1, ..., 199 mm, integrated by trapezoids, per cent. Perfect = 100.
+
+    An error between k - 1 (left out) and k is correct from threshold k on, so it has (limit + 1/2 - k) / limit.
+    """
+
+    def share(distance: Any) -> Any:
+        first = np.ceil(np.maximum(distance, 0.0))
+        return np.where(first == 0, 1.0, np.maximum(0.0, limit + 0.5 - first) / limit)
+
+    return _percent(errors, share)
 
 
 # -- inside ----------------------------------------------------------------------------------------------------
@@ -197,6 +218,14 @@ def _rooted(
         telling[:, index] = False
     counted = counted & (np.all(counted[:, index], axis=1) & np.any(telling, axis=1))[:, None]
     return p - p[:, index].mean(1, keepdims=True), t - t[:, index].mean(1, keepdims=True), counted
+
+
+def _fitted(predicted: Points, true: Points, mask: Mask, kind: Kind) -> Scores:
+    p, t, counted = _inputs(predicted, true, mask)
+    itself = _aligned(t, t, counted, kind)
+    determined = np.isfinite(np.where(counted[..., None], itself, 0.0))
+    counted = counted & np.all(determined, axis=(1, 2))[:, None]
+    return _scores(np.linalg.norm(_aligned(p, t, counted, kind) - t, axis=-1), counted)
 
 
 def _aligned(

@@ -25,7 +25,10 @@ from metricpose.types import UNKNOWN, Record
 
 FORMAT = "metricpose-predictions-1"
 NOT_STATED = "not stated"
+MISSED = -2
+"""Flag of an annotated person whom no prediction was matched to; everything predicted of such is NaN."""
 _TEXTS = ("ids", "images", "persons", "sources", "skeletons")
+_TAGS = ("actions", "scenes", "recordings")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Header:
         alignment: what was done to the predictions before they were written; "none" here.
         scale_policy: where metric scale comes from: the network, bone lengths, the true root depth ...
         views: test-time augmentation.
+        part: which part of the data was taken, if not all of it; such numbers compare with nothing public.
         system, checkpoint_sha256, config_sha256: who predicted.
     """
 
@@ -62,6 +66,7 @@ class Header:
     system: str = NOT_STATED
     checkpoint_sha256: str = NOT_STATED
     config_sha256: str = NOT_STATED
+    part: str = ""
 
     def differences(self, other: Header) -> list[str]:
         """Fields that differ, as text: "views: 1 / 5"."""
@@ -84,6 +89,8 @@ class Truth:
         K: intrinsics of the full image.
         crop_intrinsics, crop_rotation, crop_side: of the crop camera; crop_rotation turns image camera to crop camera.
         height_mm, age_years: NaN where unknown.
+        actions, scenes, recordings: what is done, in what kind of place, in which stretch of time; "" where unknown.
+            () stands for unknown everywhere.
     """
 
     ids: tuple[str, ...]
@@ -101,8 +108,14 @@ class Truth:
     crop_side: int
     height_mm: Float[np.ndarray, " n"]
     age_years: Float[np.ndarray, " n"]
+    actions: tuple[str, ...] = ()
+    scenes: tuple[str, ...] = ()
+    recordings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in _TAGS:
+            if not getattr(self, name):
+                object.__setattr__(self, name, ("",) * len(self.ids))
         if len(set(self.ids)) != len(self.ids):
             raise InputError("ground truth: ids repeat; every item needs its own")
 
@@ -119,7 +132,7 @@ class Predictions:
         joints_abs_mm: in the frame of the full image's camera; NaN if the system gives no position.
         joints_px: pixels of the full image; NaN if the system gives none.
         covariance_mm2: axes as joints_mm; NaN if the system gives none.
-        flags: how the position was found (`geometry.absolute.Fallback`), -1 if unknown.
+        flags: how the position was found (`geometry.absolute.Fallback`), -1 if unknown, MISSED.
     """
 
     header: Header
@@ -169,6 +182,7 @@ class TruthBuilder:
                 "crop_rotation": crop.R,
                 "height_mm": _number(info.get("height_mm")),
                 "age_years": _number(info.get("age_years")),
+                **{tag: str(info.get(tag.removesuffix("s"), "")) for tag in _TAGS},
             }
         )
 
@@ -191,7 +205,7 @@ class TruthBuilder:
             "joints_px": _padded(columns["joints_px"], most, np.nan),
             "visibility": _padded(columns["visibility"], most, UNKNOWN),
         }
-        values: dict[str, Any] = {key: tuple(columns[key]) for key in _TEXTS}
+        values: dict[str, Any] = {key: tuple(columns[key]) for key in (*_TEXTS, *_TAGS)}
         values |= {key: np.stack(columns[key]) for key in ("K", "crop_intrinsics", "crop_rotation")}
         values |= {key: np.array(columns[key], np.float64) for key in ("height_mm", "age_years")}
         return Truth(**values, **padded, abs_valid=np.array(columns["abs_valid"], bool), crop_side=self._side)
@@ -232,9 +246,9 @@ def load(path: str | Path) -> Predictions:
         top = json.loads(str(arrays["header"]))
         if top.pop("format", None) != FORMAT:
             raise DataError(f"{path}: expected a {FORMAT} file")
-        names = {f.name for f in fields(Truth)}
+        names = {f.name for f in fields(Truth) if f"truth_{f.name}" in arrays or f.name not in _TAGS}
         truth: dict[str, Any] = {name: arrays[f"truth_{name}"] for name in names}
-        truth |= {name: tuple(str(v) for v in truth[name]) for name in _TEXTS}
+        truth |= {name: tuple(str(v) for v in truth[name]) for name in names & {*_TEXTS, *_TAGS}}
         truth["crop_side"] = int(truth["crop_side"])
         values = {f.name: arrays[f.name] for f in fields(Predictions) if f.name not in ("header", "truth")}
         return Predictions(Header(**top), Truth(**truth), **values)

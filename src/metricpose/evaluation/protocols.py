@@ -1,100 +1,25 @@
-"""Evaluation protocols: what is measured on what, stated in full, and printed above every table.
+"""The protocols there are, and how joints of another skeleton become those a protocol measures.
 
-A protocol names its data and boxes; its groups name the joints, the root and what else a number depends on. Numbers of
-one group may be compared with each other and with nothing else.
+Evaluation protocols say what is measured on what, in full; it is printed above every table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from metricpose.errors import InputError
+from metricpose.evaluation.definition import LIMBS, Breakdown, Group, Mean, Protocol, Subset
+from metricpose.evaluation.official import OFFICIAL
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Conversion, Skeleton, subset_conversion
 
-Breakdown = Literal["height", "age", "distance", "visibility", "joint"]
-Subset = Literal["all", "present"]
-LIMBS = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in "lr")
-
-
-@dataclass(frozen=True)
-class Group:
-    """People whose numbers belong in one average.
-
-    Attributes:
-        name: heading of its rows.
-        source: beginning of the item's source; "" takes all.
-        skeleton: joint order and definition everything is measured in.
-        joints: those that count.
-        root: joints whose mean is subtracted for relative errors.
-        resample: what the intervals resample. With few persons this is the image, and says nothing of new persons.
-        absolute: whether the distance from the camera is known well enough to be scored.
-        by_name: take joints of equal name where no conversion between the definitions has been fitted. They are
-            different points, 20-50 mm apart; the card says so.
-        note: caveat printed with the card.
-    """
-
-    name: str
-    skeleton: str
-    joints: tuple[str, ...]
-    root: tuple[str, ...]
-    source: str = ""
-    resample: Literal["image", "person"] = "image"
-    absolute: bool = True
-    by_name: bool = False
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        for joint in (*self.joints, *self.root):
-            catalog.get(self.skeleton).index(joint)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """One way of measuring.
-
-    Attributes:
-        name, title: for the command line and for reading.
-        data: "labels" (a labels file) or "synthetic" (rendered people or shards).
-        groups: what is reported, in order.
-        split: part of the data.
-        count: images taken by default; None takes all.
-        seed: of everything random.
-        truncated: boxes are random parts of the person's box (augment.truncation), `boxes` of them per image, as in the
-            truncated benchmark of MeTRo and MeTRAbs.
-        subsets: "all" joints, and "present" ones: whose true projection lies inside the crop, in [0, side).
-        breakdowns: tables below the main one.
-    """
-
-    name: str
-    title: str
-    data: Literal["labels", "synthetic"]
-    groups: tuple[Group, ...]
-    split: str
-    count: int | None = None
-    seed: int = 0
-    truncated: bool = False
-    boxes: int = 1
-    subsets: tuple[Subset, ...] = ("all",)
-    breakdowns: tuple[Breakdown, ...] = ("height", "age", "distance", "visibility", "joint")
-
-    @property
-    def crop_source(self) -> str:
-        """Where the boxes come from, in words."""
-        if self.truncated:
-            return f"{self.boxes} random parts of the true box per image, truncation sampler, seed {self.seed}"
-        return "true boxes"
-
-    @property
-    def matching(self) -> str:
-        """How predictions and ground truth are paired, in words."""
-        return "one prediction per true box"
-
+__all__ = [
+    "LIMBS", "PROTOCOLS", "Breakdown", "Group", "JointMap", "Mean", "Protocol", "Subset", "bins", "get", "joint_map",
+]  # fmt: skip
 
 _SYNTHETIC = Group(
     "synthetic", "h36m_17", catalog.H36M_17.joints, ("pelvis",), note="rendered people: says little about photographs"
@@ -144,6 +69,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "all",
             breakdowns=("distance", "joint"),
         ),
+        *OFFICIAL,
     )
 }
 

@@ -33,19 +33,26 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     "mpjpe": Measure("MPJPE", "mm", "joint error after subtracting the root"),
     "pa_mpjpe": Measure("PA-MPJPE", "mm", "after the best rotation, translation and scale of each person"),
+    "rigid_mpjpe": Measure("rigid MPJPE", "mm", "after the best rotation and translation of each person, size kept"),
     "n_mpjpe": Measure("N-MPJPE", "mm", "after subtracting the root and the best scale of each person"),
     "pck150": Measure("PCK@150", "%", "root-relative error strictly below 150 mm"),
     "auc": Measure("AUC", "%", "exact area under the PCK curve to 150 mm; perfect = 100"),
     "auc31": Measure(
         "AUC-31", "%", "mean PCK at 31 thresholds 0, 5 ... 150 mm, strict (MPI-INF-3DHP); perfect = 96.77"
     ),
+    "pa_pck150": Measure("PA-PCK@150", "%", "error after the best similarity strictly below 150 mm"),
+    "pa_auc31": Measure("PA-AUC-31", "%", "AUC-31 of errors after the best similarity"),
+    "pck50": Measure("PCK@50", "%", "root-relative error of 50 mm or less (3DPW challenge)"),
+    "auc200": Measure("AUC-200", "%", "area under the PCK curve, thresholds 0, 1 ... 199 mm (3DPW challenge)"),
     "a_mpjpe": Measure("A-MPJPE", "mm", "joint error in the camera frame, nothing subtracted"),
     "a_pck150": Measure("A-PCK@150", "%", "camera-frame error strictly below 150 mm"),
+    "a_auc31": Measure("A-AUC-31", "%", "AUC-31 of camera-frame errors"),
     "mrpe": Measure("MRPE", "mm", "error of the root's position in the camera frame"),
     "bone": Measure("bone", "mm", "absolute difference of bone lengths"),
     "px": Measure("2D", "px", "distance in the full image, of joints truly inside the crop"),
     "cover50": Measure("in 50 %", "%", "joints inside their stated 50 % ellipsoid; ideal = 50"),
     "cover90": Measure("in 90 %", "%", "joints inside their stated 90 % ellipsoid; ideal = 90"),
+    "recall": Measure("found", "%", "annotated people that a prediction was matched to"),
 }
 
 
@@ -67,7 +74,7 @@ class Row:
     Attributes:
         group, subset: what is averaged.
         breakdown: "" for the main table, else the kind.
-        part: which part of the breakdown, "" for all.
+        part: which part of the breakdown; in the main table "" for everything pooled, else which mean it is.
         people: people with anything counted.
         values: measure name -> value; measures that make no sense here are absent.
     """

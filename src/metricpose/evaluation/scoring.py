@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from metricpose.errors import InputError
 from metricpose.evaluation import metrics
-from metricpose.evaluation.bootstrap import LEVEL, ROUNDS, Resampler
-from metricpose.evaluation.calibration import covered
+from metricpose.evaluation.association import Crowd, associate, one_per_box
+from metricpose.evaluation.bootstrap import LEVEL, ROUNDS, Resampler, mean_of_groups
+from metricpose.evaluation.definition import MEANS, RESCALED, Mean
 from metricpose.evaluation.matching import Matched, match
+from metricpose.evaluation.measuring import given, measure
 from metricpose.evaluation.metrics import Scores
-from metricpose.evaluation.predictions import Predictions
+from metricpose.evaluation.predictions import MISSED, Predictions
 from metricpose.evaluation.protocols import (
     AGES_YEARS,
     DISTANCES_MM,
@@ -24,26 +26,33 @@ from metricpose.evaluation.protocols import (
     Subset,
     bins,
 )
-from metricpose.evaluation.report import MEASURES, Report, Row, Value
+from metricpose.evaluation.published import comparable
+from metricpose.evaluation.report import Report, Row, Value
 from metricpose.geometry.absolute import Fallback
 from metricpose.predict.network import FROM_BOX
 from metricpose.skeleton import catalog
 from metricpose.types import HIDDEN, OUTSIDE, UNKNOWN, VISIBLE
 
+__all__ = ["evaluate", "measure"]
+
 _ALIGNMENT = (
-    "MPJPE: root subtracted; N-MPJPE: root and scale; PA-MPJPE: similarity over the counted joints, no reflection"
+    "MPJPE: root subtracted; N-MPJPE: root and scale; PA-MPJPE: similarity; rigid: without scale; "
+    "fitted to {joints}, no reflection"
 )
 _SUBSETS = {
     "all": "all measured joints",
     "present": "measured joints whose true projection lies inside the crop",
+    "detected": "people that a prediction was matched to",
+    "annotated": "all annotated people, those not found counted as wrong",
 }
 _VISIBILITY = {"visible": VISIBLE, "hidden": HIDDEN, "outside the image": OUTSIDE, "unknown": UNKNOWN}
 
 
-def evaluate(predictions: Predictions, protocol: Protocol, *, seed: int = 0) -> Report:
+def evaluate(predictions: Predictions | Crowd, protocol: Protocol, *, seed: int = 0) -> Report:
     """Score cached predictions.
 
     Args:
+        predictions: one for each true box; where the protocol matches the people of an image, a crowd too.
         seed: of the bootstrap.
 
     Raises:
@@ -52,14 +61,13 @@ def evaluate(predictions: Predictions, protocol: Protocol, *, seed: int = 0) -> 
     """
     if predictions.header.protocol != protocol.name:
         raise InputError(f"these predictions were made for '{predictions.header.protocol}', not for '{protocol.name}'")
+    predictions, notes = _assigned(predictions, protocol)
     cards: dict[str, dict[str, str]] = {}
     main: list[Row] = []
     details: list[Row] = []
-    notes: list[str] = []
-    taken = np.zeros(len(predictions.truth), bool)
+    claimed: dict[str, Bool[np.ndarray, " n"]] = {}
     for group in protocol.groups:
-        members = _members(predictions, group) & ~taken
-        taken |= members
+        members = _members(predictions, group, claimed)
         if not members.any():
             continue
         matched = match(predictions, group, members)
@@ -68,46 +76,38 @@ def evaluate(predictions: Predictions, protocol: Protocol, *, seed: int = 0) -> 
         resampler = Resampler(matched.units, seed)
         for subset in protocol.subsets:
             scores = measure(matched, group, subset)
-            main.append(_row(group, subset, "", "", scores, resampler))
+            main += [_row(group, subset, mean, scores, matched, resampler) for mean in protocol.means]
             for kind in protocol.breakdowns:
                 details += list(_broken_down(group, subset, kind, scores, matched, resampler))
+    taken = np.any([np.zeros(len(predictions.truth), bool), *claimed.values()], axis=0)
     if not main:
         raise InputError(f"none of the {len(taken)} people belongs to protocol {protocol.name}: {_known(protocol)}")
     if not taken.all():
         notes.append(f"{int((~taken).sum())} people belong to no group and are left out")
-    return Report(predictions.header, cards, (*main, *details), tuple(notes))
+    return Report(predictions.header, cards, (*main, *details), tuple(dict.fromkeys(notes)))
 
 
-def measure(matched: Matched, group: Group, subset: Subset) -> dict[str, Scores]:
-    """Scores of every measure that the predictions and the group allow."""
-    counted = matched.counted if subset == "all" else matched.counted & matched.present
-    rooted = counted | (matched.with_root & np.isin(np.arange(counted.shape[1]), matched.root))
-    relative = metrics.restrict(metrics.mpjpe(matched.predicted_mm, matched.true_mm, matched.root, rooted), counted)
-    scaled = metrics.n_mpjpe(matched.predicted_mm, matched.true_mm, matched.root, rooted)
-    scores = {
-        "mpjpe": relative,
-        "pa_mpjpe": metrics.pa_mpjpe(matched.predicted_mm, matched.true_mm, counted),
-        "n_mpjpe": metrics.restrict(scaled, counted),
-        "pck150": metrics.pck(relative),
-        "auc": metrics.auc_continuous(relative),
-        "auc31": metrics.auc_thresholds(relative),
-        "bone": metrics.bone_errors(matched.predicted_mm, matched.true_mm, catalog.get(group.skeleton).edges, counted),
-    }
-    if group.absolute and _any(matched.absolute_mm, counted):
-        known = matched.abs_valid[:, None]
-        absolute = metrics.distances(matched.absolute_mm, matched.true_mm, counted & known)
-        scores |= {"a_mpjpe": absolute, "a_pck150": metrics.pck(absolute)}
-        scores["mrpe"] = metrics.mrpe(matched.absolute_mm, matched.true_mm, matched.root, rooted & known)
-    if _any(matched.predicted_px, counted):
-        pixels = counted & matched.present & np.isfinite(matched.true_px).all(-1)
-        scores["px"] = metrics.distances(matched.predicted_px, matched.true_px, pixels)
-    if _any(matched.covariance_mm2, counted):
-        error = _rooted(matched.predicted_mm, matched.root) - _rooted(matched.true_mm, matched.root)
-        telling = relative.counted.copy()
-        telling[:, matched.root if len(matched.root) == 1 else []] = False  # the root's own error is 0 by construction
-        for level in (50, 90):
-            scores[f"cover{level}"] = covered(error, matched.covariance_mm2, telling, level / 100)
-    return {name: scores[name] for name in MEASURES if name in scores}
+def _assigned(predictions: Predictions | Crowd, protocol: Protocol) -> tuple[Predictions, list[str]]:
+    """One prediction for each annotated person, and what there is to say about the others."""
+    if protocol.matching_px is None:
+        if isinstance(predictions, Crowd):
+            raise InputError(f"{protocol.name} takes one prediction for each true box, not the people of an image")
+        return predictions, []
+    crowd = predictions if isinstance(predictions, Crowd) else one_per_box(predictions)
+    found, extra = associate(crowd, protocol.groups[0], protocol.matching_px)
+    missed = int((found.flags == MISSED).sum())
+    text = f"{missed} of {len(found.flags)} annotated people were not found; {extra} people matched nobody"
+    return found, [f"{text}, which costs nothing"]
+
+
+def _members(
+    predictions: Predictions, group: Group, claimed: dict[str, Bool[np.ndarray, " n"]]
+) -> Bool[np.ndarray, " n"]:
+    """People of the group's source that no group of another source took before; they are noted in `claimed`."""
+    if group.source not in claimed:
+        own = np.array([source.startswith(group.source) for source in predictions.truth.sources])
+        claimed[group.source] = own & ~np.any([np.zeros_like(own), *claimed.values()], axis=0)
+    return claimed[group.source]
 
 
 def _broken_down(
@@ -127,9 +127,9 @@ def _broken_down(
             for name, s in scores.items()
             if not by_joint or (s.value.shape[1] == joints and name != "bone")
         }
-        row = _row(group, subset, kind, part, kept, resampler)
-        if row.people:
-            yield row
+        values = {name: value for name, s in kept.items() if (value := _value(s, resampler)) is not None}
+        if people := _people(kept):
+            yield Row(group.name, subset, kind, part, people, values)
 
 
 def _parts(group: Group, kind: Breakdown, matched: Matched) -> Iterator[tuple[str, Bool[np.ndarray, "n _"]]]:
@@ -140,7 +140,7 @@ def _parts(group: Group, kind: Breakdown, matched: Matched) -> Iterator[tuple[st
     elif kind == "visibility":
         for name, state in _VISIBILITY.items():
             yield name, matched.visibility == state
-    else:
+    elif kind in ("height", "age", "distance"):
         values, edges, unit, scale = {
             "height": (matched.height_mm, HEIGHTS_MM, "cm", 10.0),
             "age": (matched.age_years, AGES_YEARS, "years", 1.0),
@@ -148,33 +148,59 @@ def _parts(group: Group, kind: Breakdown, matched: Matched) -> Iterator[tuple[st
         }[kind]
         for name, members in bins(values, edges, unit, scale):
             yield name, members[:, None]
+    else:
+        tags = np.array(_tags(matched, kind))
+        for name in dict.fromkeys(tags.tolist()):
+            if name.strip():
+                yield name, (tags == name)[:, None]
 
 
-def _row(group: Group, subset: str, kind: str, part: str, scores: dict[str, Scores], resampler: Resampler) -> Row:
-    values = {}
-    for name, s in scores.items():
-        total = metrics.update(s)
-        if total.count:
-            low, high, units = resampler.interval(s)
-            values[name] = Value(metrics.compute(total), low, high, total.count, units)
-    people = max((int(s.counted.any(1).sum()) for s in scores.values()), default=0)
-    return Row(group.name, subset, kind, part, people, values)
+def _tags(matched: Matched, kind: Breakdown) -> list[str]:
+    """The part each person belongs to, "" for none."""
+    if kind == "action and person":
+        return [f"{a} {p}" if a else "" for a, p in zip(matched.actions, matched.persons)]
+    found = {"action": matched.actions, "scene": matched.scenes, "recording": matched.recordings}
+    return {**found, "person": matched.persons}[kind]
+
+
+def _row(
+    group: Group, subset: Subset, mean: Mean, scores: dict[str, Scores], matched: Matched, resampler: Resampler
+) -> Row:
+    """A row of the main table."""
+    groups = {"pooled": None, "actions": matched.actions, "recordings": matched.recordings}[mean]
+    values = {name: value for name, s in scores.items() if (value := _value(s, resampler, groups)) is not None}
+    return Row(group.name, subset, "", MEANS[mean], _people(scores), values)
+
+
+def _value(scores: Scores, resampler: Resampler, groups: list[str] | None = None) -> Value | None:
+    """Mean and interval; None where nothing counts."""
+    total = metrics.update(scores)
+    if not total.count:
+        return None
+    mean = metrics.compute(total) if groups is None else mean_of_groups(scores, groups)
+    low, high, units = resampler.interval(scores, groups)
+    return Value(mean, low, high, total.count, units)
+
+
+def _people(scores: dict[str, Scores]) -> int:
+    return max((int(s.counted.any(1).sum()) for s in scores.values()), default=0)
 
 
 def _card(predictions: Predictions, protocol: Protocol, group: Group, matched: Matched) -> dict[str, str]:
     header = predictions.header
-    unit = "persons" if group.resample == "person" else "images"
     card = {
         "protocol": f"{protocol.name}: {protocol.title}",
         "data": header.data,
-        "split": header.split,
+        "split": header.split + (f", {header.part}" if header.part else ""),
         "people": str(len(matched.units)),
         "joint set": f"{len(group.joints)} joints of {group.skeleton}: {', '.join(group.joints)}",
         "joints from": f"{matched.labels[0]}; truth: {matched.labels[1]}",
         "root": " and ".join(group.root) + (" (mean)" if len(group.root) > 1 else ""),
-        "alignment": _ALIGNMENT,
+        "alignment": _ALIGNMENT.format(joints=_fitted_to(group)),
+        "rescaling": RESCALED[group.rescale],
         "matching": protocol.matching,
         "subset": "; ".join(f"{name}: {_SUBSETS[name]}" for name in protocol.subsets),
+        "means": _means(protocol, matched),
         "crop source": header.crop_source,
         "scale policy": header.scale_policy,
         "position": _position(predictions.flags[matched.rows]),
@@ -182,13 +208,37 @@ def _card(predictions: Predictions, protocol: Protocol, group: Group, matched: M
         "system": header.system,
         "checkpoint": header.checkpoint_sha256,
         "config": header.config_sha256,
-        "intervals": f"{LEVEL:.0%}, {ROUNDS} bootstrap rounds over {len(set(matched.units))} {unit}",
+        "intervals": f"{LEVEL:.0%}, {ROUNDS} bootstrap rounds over {len(set(matched.units))} {group.resample}s",
     }
+    if protocol.data == "reader":
+        card["compares with"] = _compares_with(protocol, group)
+    if protocol.trained_on:
+        card["these were trained on"] = protocol.trained_on
     return card | ({"note": group.note} if group.note else {})
+
+
+def _compares_with(protocol: Protocol, group: Group) -> str:
+    """The public numbers of this protocol and group, all others being of another."""
+    named = [n for n in comparable(protocol.name) if any(c.group == group.name for c in n.cells)]
+    return f"{', '.join(n.name for n in named)}; nothing else" if named else "no public number"
+
+
+def _fitted_to(group: Group) -> str:
+    return f"{len(group.align)} joints" if group.align else "the counted joints"
+
+
+def _means(protocol: Protocol, matched: Matched) -> str:
+    words = {
+        "pooled": "over all counted joints of all people",
+        "actions": f"of {len(set(matched.actions))} actions, unweighted",
+        "recordings": f"of {len(set(matched.recordings))} recordings, unweighted",
+    }
+    return "; ".join(words[mean] for mean in protocol.means)
 
 
 def _position(flags: Int[np.ndarray, " n"]) -> str:
     """How the distances from the camera were found."""
+    flags = flags[flags != MISSED]
     if (flags < 0).all():
         return "as given"
     if (flags == FROM_BOX).all():
@@ -200,33 +250,18 @@ def _position(flags: Int[np.ndarray, " n"]) -> str:
 
 def _unpredicted(matched: Matched) -> list[str]:
     """Remarks on counted joints without a finite prediction: they make means NaN."""
+    found = matched.found[:, None]
     lacking = {
-        "no finite prediction": matched.with_root & ~_given(matched.predicted_mm),
+        "no finite prediction": matched.with_root & ~given(matched.predicted_mm) & found,
         "no projection (behind the camera or outside the lens model)": matched.counted
         & matched.present
+        & found
         & np.isfinite(matched.true_px).all(-1)
-        & ~_given(matched.predicted_px)
-        & _given(matched.predicted_px).any(),
+        & ~given(matched.predicted_px)
+        & given(matched.predicted_px).any(),
     }
     return [f"{int(where.sum())} measured joints have {what}" for what, where in lacking.items() if where.any()]
 
 
-def _members(predictions: Predictions, group: Group) -> Bool[np.ndarray, " n"]:
-    return np.array([source.startswith(group.source) for source in predictions.truth.sources])
-
-
 def _known(protocol: Protocol) -> str:
     return "their 'source' must begin with " + " or ".join(repr(g.source) for g in protocol.groups)
-
-
-def _rooted(joints: Float[np.ndarray, "n j 3"], root: list[int]) -> Float[np.ndarray, "n j 3"]:
-    return joints - joints[:, root].mean(1, keepdims=True)
-
-
-def _given(values: Float[np.ndarray, "n j *c"]) -> Bool[np.ndarray, "n j"]:
-    return np.isfinite(values.reshape(*values.shape[:2], -1)).all(-1)
-
-
-def _any(values: Float[np.ndarray, "n j *c"], counted: Bool[np.ndarray, "n j"]) -> bool:
-    """Whether the system gives this kind of value at all."""
-    return bool((_given(values) & counted).any())

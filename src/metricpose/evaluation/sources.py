@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from metricpose.augment.truncation import truncate_box
 from metricpose.data.labels import LABELS_NAME, LabelFile
@@ -15,7 +17,8 @@ from metricpose.data.mixing import Source
 from metricpose.data.shards import Shard, ShardFolder, shard_path
 from metricpose.data.synthetic import RenderedSource, Renderer
 from metricpose.errors import DataError
-from metricpose.evaluation.protocols import Protocol
+from metricpose.evaluation.definition import Protocol
+from metricpose.evaluation.reader_source import describe, open_reader, shortfall
 from metricpose.files import sha256
 from metricpose.synthetic.generator import Generator, SyntheticConfig, to_record
 from metricpose.types import Record
@@ -33,6 +36,10 @@ class Items:
         count: images taken, from the first on.
         boxes: records made of each image.
         seed: of random boxes; None leaves the boxes alone.
+        recording_facts, action_fact: as in Protocol.
+        crowded: whether several records share an image, as their ids ``IMAGE/PERSON`` say.
+        part: which part of the data was taken, "" for all of it.
+        rows: places of the images in all of the data; None where these are the first ones.
     """
 
     source: Source
@@ -40,6 +47,11 @@ class Items:
     count: int
     boxes: int = 1
     seed: int | None = None
+    recording_facts: tuple[str, ...] = ()
+    action_fact: str = "action"
+    crowded: bool = False
+    part: str = ""
+    rows: Int[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return self.count * self.boxes
@@ -49,28 +61,50 @@ class Items:
             record = self.source[index]
             name = str(record.info.get("id", f"{index:06d}"))
             for part in range(self.boxes):
-                yield self._item(record, name, index, part)
+                yield self._item(record, name, index if self.rows is None else int(self.rows[index]), part)
 
     def _item(self, record: Record, name: str, index: int, part: int) -> Record:
-        image = str(record.info.get("file", name))
+        info = {**record.info, **self._tags(record.info), "id": name, "image": self._image(record, name)}
         if self.seed is None:
-            return replace(record, info={**record.info, "id": name, "image": image})
+            return replace(record, info=info)
         # One generator per box: a box depends on the seed, image and number alone, not on how many are evaluated.
         box = truncate_box(np.asarray(record.box_xywh), np.random.default_rng([self.seed, index, part]))
-        return replace(record, box_xywh=box, info={**record.info, "id": f"{name}#{part}", "image": image})
+        return replace(record, box_xywh=box, info={**info, "id": f"{name}#{part}"})
+
+    def _image(self, record: Record, name: str) -> str:
+        if self.recording_facts:  # ids of data sets do not hold paths of this machine
+            return name.rpartition("/")[0] if self.crowded else name
+        return str(record.info.get("file", name))
+
+    def _tags(self, info: dict[str, Any]) -> dict[str, str]:
+        named = [str(info[fact]) for fact in self.recording_facts if fact in info]
+        whole = "/".join(named) if len(named) == len(self.recording_facts) > 0 else ""
+        return {"recording": whole, "action": str(info.get(self.action_fact, ""))}
 
 
-def open_items(protocol: Protocol, data: str | Path | None, count: int | None = None) -> Items:
+def open_items(
+    protocol: Protocol,
+    data: str | Path | None,
+    count: int | None = None,
+    *,
+    reader: str | None = None,
+    pictures: bool = True,
+) -> Items:
     """The records of a protocol.
 
     Args:
         data: labels file or its folder; for synthetic protocols a folder of shards, a folder of rendering assets, or
-            None to render with what comes with the package.
+            None to render with what comes with the package; for research data sets their folder as distributed.
         count: images; None takes the protocol's number.
+        reader: of a research data set that several readers read.
+        pictures: whether the pictures of a research data set are read; else its records have black ones.
 
     Raises:
+        InputError: no such reader.
         DataError: nothing usable there, or fewer records than asked for.
     """
+    if protocol.data == "reader":
+        return _of_reader(protocol, data, count, reader, pictures)
     if protocol.data == "labels":
         source, description = _labels(data)
     else:
@@ -81,6 +115,27 @@ def open_items(protocol: Protocol, data: str | Path | None, count: int | None = 
         raise DataError(f"protocol {protocol.name}: asked for {taken} images, {data} holds {len(source)}; use --count")
     seed = protocol.seed if protocol.truncated else None
     return Items(source, f"{description}, first {taken}", taken, protocol.boxes, seed)
+
+
+def _of_reader(
+    protocol: Protocol, data: str | Path | None, count: int | None, reader: str | None, pictures: bool
+) -> Items:
+    if data is None:
+        raise DataError(f"protocol {protocol.name} needs --data: the folder of {' or '.join(protocol.readers)}")
+    source = open_reader(protocol, Path(data), reader=reader, count=count, pictures=pictures)
+    part = f"{len(source)} of {len(source.items)} items, evenly" if count is not None else shortfall(source, protocol)
+    return Items(
+        source,
+        describe(source),
+        len(source),
+        protocol.boxes,
+        protocol.seed if protocol.truncated else None,
+        recording_facts=protocol.recording_facts,
+        action_fact=protocol.action_fact,
+        crowded=protocol.matching_px is not None,
+        part=part,
+        rows=source.rows,
+    )
 
 
 def _labels(data: str | Path | None) -> tuple[Source, str]:

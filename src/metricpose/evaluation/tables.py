@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 from metricpose.errors import InputError
+from metricpose.evaluation.definition import Layout
+from metricpose.evaluation.protocols import PROTOCOLS
 from metricpose.evaluation.report import MEASURES, Report, Row, Value
 
 COMPARED = (
@@ -18,6 +21,7 @@ COMPARED = (
     "joints from",
     "root",
     "alignment",
+    "rescaling",
     "matching",
     "subset",
     "crop source",
@@ -26,13 +30,18 @@ COMPARED = (
 )
 """Lines of the protocol card that must agree before two numbers stand in one table."""
 
-BRIEF = ("mpjpe", "pa_mpjpe", "pck150", "a_mpjpe", "px", "cover90")
+BRIEF = ("mpjpe", "pa_mpjpe", "pck150", "pck50", "a_mpjpe", "px", "cover90")
 _BREAKDOWNS = {
     "height": "body height",
     "age": "age",
     "distance": "distance from the camera",
     "visibility": "visibility of the joint",
     "joint": "joint",
+    "action": "action",
+    "scene": "scene",
+    "recording": "recording",
+    "person": "person",
+    "action and person": "action and person",
 }
 
 
@@ -45,17 +54,43 @@ class Table(NamedTuple):
 
 
 def tables(report: Report, *, brief: bool = False) -> list[Table]:
-    """The main table, then one per breakdown that has rows. Empty columns are left out.
+    """The main table, those as papers print them, then one per breakdown that has rows. Empty columns are left out.
 
     Args:
-        brief: only the most telling measures in the breakdowns, to fit a terminal.
+        brief: only the most telling measures in the breakdowns and no intervals there, to fit a terminal.
     """
     found = [_table("Results", report.select(), list(MEASURES), intervals=True, first=("group", "joints"))]
+    found += as_printed(report)
     for kind, title in _BREAKDOWNS.items():
         rows, names = report.select(kind), [n for n in MEASURES if n in BRIEF or not brief]
         if rows:
-            found.append(_table(f"By {title}", rows, names, intervals=False, first=("group", kind)))
+            found.append(_table(f"By {title}", rows, names, intervals=not brief, first=("group", kind)))
     return found
+
+
+def as_printed(report: Report) -> list[Table]:
+    """The tables of the report's protocol in the layout of papers: parts of the data in columns, with intervals."""
+    protocol = PROTOCOLS.get(report.header.protocol)
+    if protocol is None:
+        return []
+    whole = product(protocol.layouts, report.cards, protocol.subsets)
+    found = [_as_printed(report, layout, group, subset) for layout, group, subset in whole]
+    return [table for table in found if table.rows]
+
+
+def _as_printed(report: Report, layout: Layout, group: str, subset: str) -> Table:
+    rows = {(r.breakdown, r.part): r for r in report.rows if (r.group, r.subset) == (group, subset)}
+    lines = []
+    for name in layout.measures:
+        values = [_value(rows.get((c.breakdown, c.part)), name) for c in layout.columns]
+        if any(values):
+            heading = f"{MEASURES[name].title} {MEASURES[name].unit}"
+            lines.append((f"{group}, {subset}", heading, *(cell(v, interval=True) for v in values)))
+    return Table(layout.title, ("group", "measure", *(c.heading for c in layout.columns)), lines)
+
+
+def _value(row: Row | None, name: str) -> Value | None:
+    return None if row is None else row.values.get(name)
 
 
 def markdown(report: Report) -> str:
@@ -108,7 +143,7 @@ def _table(title: str, rows: list[Row], names: list[str], *, intervals: bool, fi
     lines = []
     for row in rows:
         values = (cell(row.values.get(n), interval=intervals) for n in present)
-        label = row.part if row.breakdown else row.subset
+        label = row.part if row.breakdown else ", ".join(filter(None, (row.subset, row.part)))
         group = row.group if not row.breakdown or row.subset == "all" else f"{row.group}, {row.subset}"
         lines.append((group, label, str(row.people), *values))
     return Table(title, headings, lines)
@@ -124,12 +159,13 @@ def _unlike(a: Report, b: Report, keys: Sequence[str]) -> list[str]:
     if a.cards.keys() != b.cards.keys():
         return [f"groups {', '.join(a.cards)} / {', '.join(b.cards)}"]
     return [
-        f"{key}: {mine[key]} / {b.cards[group][key]}"
+        f"{key}: {mine.get(key)} / {b.cards[group].get(key)}"
         for group, mine in a.cards.items()
         for key in keys
-        if mine[key] != b.cards[group][key]
+        if mine.get(key) != b.cards[group].get(key)
     ]
 
 
 def _same(report: Report, row: Row) -> Row:
-    return next(r for r in report.select() if (r.group, r.subset) == (row.group, row.subset))
+    wanted = row.group, row.subset, row.part
+    return next(r for r in report.select() if (r.group, r.subset, r.part) == wanted)

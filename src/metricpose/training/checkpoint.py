@@ -1,9 +1,9 @@
 """The training state: what a run needs to go on exactly where it stopped.
 
 One safetensors file, replaced atomically: tensors `model.*`, `average.*`, Adam's `step.*`, `exp_avg.*` and
-`exp_avg_sq.*` or SGD's and Muon's `momentum_buffer.*`, and, as JSON metadata, the step, the history of the data lengths,
-and the settings. No pickle. The random state is not stored, because every random number of a run follows from its seed
-and step. Files for using a model are `metricpose.weights`'s business.
+`exp_avg_sq.*` or SGD's and Muon's `momentum_buffer.*`, and, as JSON metadata, the step, the history of the data
+lengths, and the settings. No pickle. The random state is not stored, because every random number of a run follows
+from its seed and step. Files for using a model are `metricpose.weights`'s business.
 """
 
 from __future__ import annotations
