@@ -10,7 +10,7 @@ import math
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
@@ -116,28 +116,61 @@ def homography(source: Camera, target: Camera) -> Float[np.ndarray, "3 3"]:
 def _warp(
     image: UInt8[np.ndarray, "h w *c"], source: Camera, target: Camera, matrix: Float[np.ndarray, "3 3"], border: int
 ) -> UInt8[np.ndarray, "s t *c"]:
-    size, value = target.size, (border, border, border, border)
-    H = homography(source, target)
-    # A homography would fill the part of a wide crop that lies behind the source camera with a ghost.
-    corners = np.array([[x, y, 1.0] for x in (0, size[0] - 1) for y in (0, size[1] - 1)])
-    if not source.distortion.any() and (corners @ H[2] > 0).all():
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpPerspective(image, H, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
-    pixels = np.stack(np.meshgrid(np.arange(size[0]), np.arange(size[1])), -1).astype(np.float64)
-    rays = np.concatenate([target.rays(pixels), np.ones((*pixels.shape[:2], 1))], -1) @ matrix.T
-    where = source.project_camera(rays)
+    value = (border, border, border, border)
+    ideal, whole = not source.distortion.any(), _sees_all(source, target, matrix)
+    if ideal and whole:
+        H, flags = homography(source, target), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpPerspective(
+            image, H, target.size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=value
+        )
+    x, y = _lens_map(source, target, matrix) if whole and source.K[0, 1] == 0 else _careful_map(source, target, matrix)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
+
+
+def _sees_all(source: Camera, target: Camera, matrix: Float[np.ndarray, "3 3"]) -> bool:
+    """Whether every pixel of an ideal target lies before the source camera and inside its lens model.
+
+    Both hold for the whole rectangle if they hold for its corners: its rays fill a convex quadrilateral, of which no
+    point is farther from the source's axis than a corner. OpenCV's mappings would fill the rest with ghosts.
+    """
+    if target.distortion.any():
+        return False
+    width, height = target.size
+    corners = np.array([[x, y] for x in (0, width - 1) for y in (0, height - 1)], np.float64)
+    return bool(np.isfinite(source.project_camera(_turned_rays(target, corners, matrix))).all())
+
+
+def _lens_map(
+    source: Camera, target: Camera, matrix: Float[np.ndarray, "3 3"]
+) -> tuple[Float32[np.ndarray, "s t"], Float32[np.ndarray, "s t"]]:
+    """Source x and y of every target pixel, where `_sees_all`; OpenCV knows no skew."""
+    x, y = cv2.initUndistortRectifyMap(source.K, source.distortion, matrix.T, target.K, target.size, cv2.CV_32FC1)
+    return x, y
+
+
+def _careful_map(
+    source: Camera, target: Camera, matrix: Float[np.ndarray, "3 3"]
+) -> tuple[Float32[np.ndarray, "s t"], Float32[np.ndarray, "s t"]]:
+    """The same for any pair of cameras, twelve times slower; what the source does not see is far outside its image."""
+    width, height = target.size
+    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float64)
+    where = source.project_camera(_turned_rays(target, pixels, matrix))
     where = np.where(np.isfinite(where), where, -1e4).astype(np.float32)
-    return cv2.remap(
-        image, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=value
-    )
+    return where[..., 0], where[..., 1]
+
+
+def _turned_rays(
+    target: Camera, pixels: Float[np.ndarray, "*b 2"], matrix: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, "*b 3"]:
+    """Directions of the target's pixels in the source's frame."""
+    return np.concatenate([target.rays(pixels), np.ones((*pixels.shape[:-1], 1))], -1) @ matrix.T
 
 
 def _source_step(source: Camera, target: Camera, matrix: Float[np.ndarray, "3 3"]) -> float:
     """Source pixels per target pixel at the target's centre (the larger direction)."""
     centre = (np.array(target.size) - 1) / 2
     pixels = centre + np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5]])
-    rays = np.concatenate([target.rays(pixels), np.ones((4, 1))], -1) @ matrix.T
-    where = source.project_camera(rays)
+    where = source.project_camera(_turned_rays(target, pixels, matrix))
     if not np.isfinite(where).all():
         return 1.0
     return float(max(np.linalg.norm(where[1] - where[0]), np.linalg.norm(where[3] - where[2])))
