@@ -136,6 +136,34 @@ def test_a_skeleton_of_several_definitions_gives_each_its_own_joints(monkeypatch
         catalog.conversion(catalog.METRICPOSE_25, catalog.SMPL_24)
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "missing"),
+    [
+        ("mpii_16", "h36m_17", "spine nose"),
+        ("mpii_16", "hemlets_18", "spine nose"),
+        ("mpii_16", "mpi_inf_3dhp_17", "spine"),
+        ("lsp_14", "h36m_17", "spine thorax nose"),
+        ("lsp_14", "hemlets_18", "spine thorax nose"),
+        ("coco_17", "h36m_17", "pelvis spine thorax nose head_top"),
+        ("coco_17", "mpi_inf_3dhp_17", "pelvis spine"),
+        ("coco_17", "muco_21", "pelvis spine r_hand l_hand r_toe l_toe"),
+        ("mpi_inf_3dhp_17", "hemlets_18", ""),
+    ],
+)
+def test_what_labels_of_photographs_say_in_skeletons_of_motion_capture(source: str, target: str, missing: str) -> None:
+    conversion = catalog.conversion(catalog.get(source), catalog.get(target))
+    names = [j for j, ok in zip(catalog.get(target).joints, conversion.valid) if not ok]
+    assert sorted(names) == sorted(missing.split())
+    np.testing.assert_allclose(conversion.matrix[conversion.valid].sum(1), 1, atol=1e-9)
+
+
+def test_joints_made_of_others_that_a_table_gives() -> None:
+    joints = np.random.default_rng(3).normal(size=(16, 2))
+    to_hemlets = catalog.conversion(catalog.MPII_16, catalog.HEMLETS_18).apply(joints)
+    left, right = (catalog.HEMLETS_18.index(f"{s}_shoulder") for s in "lr")
+    np.testing.assert_allclose(to_hemlets[17], (to_hemlets[left] + to_hemlets[right]) / 2, atol=1e-9)
+
+
 def test_joints_of_its_own_come_before_fitted_ones() -> None:
     conversion = catalog.conversion(catalog.METRABS_77, catalog.COCO_17)
     hip = conversion.matrix[catalog.COCO_17.index("l_hip")]

@@ -365,7 +365,7 @@ def get(name: str) -> Skeleton:
 def conversion(source: Skeleton, target: Skeleton) -> Conversion:
     """Linear map from one skeleton to another: by name within a definition family, else by a fitted table.
 
-    Within a family, joints that the source lacks are made of others where `definitions.DERIVED` says how.
+    Joints that the source or the table lacks are made of others where `definitions.DERIVED` says how.
 
     A source may hold joints of several families; those named ``joint@definition`` are taken as they are where the
     target is of that definition.
@@ -383,5 +383,19 @@ def conversion(source: Skeleton, target: Skeleton) -> Conversion:
             f"no conversion from {source.name} ({source.definition} joints) to {target.name} ({target.definition} "
             "joints): equal names are different points there, 20-50 mm apart"
         )
-    rows = {j: w for j, w in table.items() if j in target.joints and set(w) <= set(source.joints)}
-    return weighted_conversion(source, target, rows | own)
+    known = {j: w for j, w in table.items() if set(w) <= set(source.joints)}
+    made = _derived_rows(known, definitions.DERIVED.get(target.definition, {}))
+    rows = {j: w for j, w in (made | known | own).items() if j in target.joints}
+    return weighted_conversion(source, target, rows)
+
+
+def _derived_rows(
+    rows: dict[str, dict[str, float]], derived: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Rows of the joints that are made of others which have rows: the weighted sums of these."""
+    made: dict[str, dict[str, float]] = {}
+    for joint, parts in derived.items():
+        if set(parts) <= set(rows):
+            names = dict.fromkeys(name for part in parts for name in rows[part])
+            made[joint] = {n: sum(w * rows[part].get(n, 0.0) for part, w in parts.items()) for n in names}
+    return made

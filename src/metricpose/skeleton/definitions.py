@@ -3,7 +3,10 @@
 Equal names are different points in different data sets. The tables were fitted on synthetic people (900 of anny's
 prior, 2 to 90 years, procedural and recorded poses) on whose mesh every definition was placed; `conversions.py` in
 `synthetic` says how and makes them again. Mean error on other people and poses, millimetres, with the table and when
-equal names are taken as equal: h36m to coco 10 and 30, to mpi_inf_3dhp 4 and 30, to mpii 10 and 36; coco to h36m 8.
+equal names are taken as equal: h36m to coco 10 and 30, to mpi_inf_3dhp 4 and 30, to mpii 10 and 36; coco to h36m 8;
+mpii to h36m 11 and 32, to mpi_inf_3dhp 10 and 34; coco to mpi_inf_3dhp 10 and 42. The last three are made for labels in
+photographs: of joints that lsp_14 or coco_17 have too as far as possible, and without the joints that would be off by
+more than 25 mm (spine, nose; of coco also the pelvis).
 What the tables cannot know is how well each placement meets its data set: about 10 mm for h36m (four frames) and coco
 (anny's regressor), 30 mm for mpi_inf_3dhp (three frames) and mpii (its description).
 """
@@ -171,6 +174,72 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
         "r_shoulder": {"r_shoulder": 1},
         "r_elbow": {"r_elbow": 1.032, "r_wrist": -0.063, "r_shoulder": 0.031},
         "r_wrist": {"r_wrist": 0.956, "r_elbow": 0.044},
+    },
+    ("mpii", "h36m"): {
+        "pelvis": {"l_hip": 0.502, "r_hip": 0.502, "neck": 0.06, "l_knee": -0.032, "r_knee": -0.032},
+        "r_hip": {"r_hip": 1.132, "r_shoulder": 0.079, "l_hip": -0.151, "r_knee": -0.06},
+        "r_knee": {"r_knee": 1.024, "r_ankle": -0.024},
+        "r_ankle": {"r_ankle": 1.115, "r_knee": -0.147, "r_hip": 0.032},
+        "l_hip": {"l_hip": 1.132, "l_shoulder": 0.079, "r_hip": -0.151, "l_knee": -0.06},
+        "l_knee": {"l_knee": 1.024, "l_ankle": -0.024},
+        "l_ankle": {"l_ankle": 1.115, "l_knee": -0.147, "l_hip": 0.032},
+        "thorax": {"thorax": 1.029, "pelvis": -0.029},
+        "head_top": {"neck": 0.822, "head_top": 0.332, "l_shoulder": -0.077, "r_shoulder": -0.077},
+        "l_shoulder": {"l_shoulder": 0.938, "r_shoulder": 0.062},
+        "l_elbow": {"l_elbow": 1.064, "l_shoulder": -0.04, "l_wrist": -0.024},
+        "l_wrist": {"l_wrist": 1.048, "l_elbow": -0.048},
+        "r_shoulder": {"r_shoulder": 0.938, "l_shoulder": 0.062},
+        "r_elbow": {"r_elbow": 1.064, "r_shoulder": -0.04, "r_wrist": -0.024},
+        "r_wrist": {"r_wrist": 1.048, "r_elbow": -0.048},
+    },
+    ("mpii", "mpi_inf_3dhp"): {
+        "pelvis": {"l_hip": 0.4775, "r_hip": 0.4775, "neck": 0.115, "l_knee": -0.035, "r_knee": -0.035},
+        "neck": {"thorax": 0.834, "neck": 0.376, "l_shoulder": -0.105, "r_shoulder": -0.105},
+        "head": {"neck": 0.567, "head_top": 0.265, "l_shoulder": 0.084, "r_shoulder": 0.084},
+        "head_top": {"head_top": 1},
+        "l_hip": {"l_hip": 1.027, "l_shoulder": 0.15, "r_hip": -0.111, "l_knee": -0.066},
+        "l_knee": {"l_knee": 1.05, "l_ankle": -0.027, "l_hip": -0.023},
+        "l_ankle": {"l_ankle": 0.947, "l_knee": 0.053},
+        "l_shoulder": {"l_shoulder": 0.937, "r_shoulder": 0.063},
+        "l_elbow": {"l_elbow": 1.028, "l_shoulder": -0.07, "l_wrist": 0.042},
+        "l_wrist": {"l_wrist": 1.092, "l_elbow": -0.092},
+        "r_hip": {"r_hip": 1.027, "r_shoulder": 0.15, "l_hip": -0.111, "r_knee": -0.066},
+        "r_knee": {"r_knee": 1.05, "r_ankle": -0.027, "r_hip": -0.023},
+        "r_ankle": {"r_ankle": 0.947, "r_knee": 0.053},
+        "r_shoulder": {"r_shoulder": 0.937, "l_shoulder": 0.063},
+        "r_elbow": {"r_elbow": 1.028, "r_shoulder": -0.07, "r_wrist": 0.042},
+        "r_wrist": {"r_wrist": 1.092, "r_elbow": -0.092},
+    },
+    ("coco", "mpi_inf_3dhp"): {
+        "neck": {
+            "l_shoulder": 0.289,
+            "r_shoulder": 0.289,
+            "l_ear": 0.351,
+            "r_ear": 0.351,
+            "l_eye": -0.14,
+            "r_eye": -0.14,
+        },
+        "head": {
+            "l_ear": 0.472,
+            "r_ear": 0.472,
+            "l_shoulder": 0.062,
+            "r_shoulder": 0.062,
+            "l_eye": -0.034,
+            "r_eye": -0.034,
+        },
+        "head_top": {"l_ear": 0.842, "r_ear": 0.842, "l_shoulder": -0.342, "r_shoulder": -0.342},
+        "l_hip": {"l_hip": 1.027, "l_shoulder": 0.15, "r_hip": -0.111, "l_knee": -0.066},
+        "l_knee": {"l_knee": 1.05, "l_ankle": -0.027, "l_hip": -0.023},
+        "l_ankle": {"l_ankle": 0.947, "l_knee": 0.053},
+        "l_shoulder": {"l_shoulder": 0.937, "r_shoulder": 0.063},
+        "l_elbow": {"l_elbow": 1.028, "l_shoulder": -0.07, "l_wrist": 0.042},
+        "l_wrist": {"l_wrist": 1.092, "l_elbow": -0.092},
+        "r_hip": {"r_hip": 1.027, "r_shoulder": 0.15, "l_hip": -0.111, "r_knee": -0.066},
+        "r_knee": {"r_knee": 1.05, "r_ankle": -0.027, "r_hip": -0.023},
+        "r_ankle": {"r_ankle": 0.947, "r_knee": 0.053},
+        "r_shoulder": {"r_shoulder": 0.937, "l_shoulder": 0.063},
+        "r_elbow": {"r_elbow": 1.028, "r_shoulder": -0.07, "r_wrist": 0.042},
+        "r_wrist": {"r_wrist": 1.092, "r_elbow": -0.092},
     },
 }
 """(source family, target family) -> target joint -> {source joint: weight}; the weights of a joint sum to 1."""
