@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from metricpose.data import readers
+from metricpose.evaluation.protocols import PROTOCOLS
+from metricpose.evaluation.published import comparable
+from metricpose.evaluation.report import MEASURES
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -51,6 +56,27 @@ def test_tour_shows_the_real_tree() -> None:
     names |= {p.name for p in package.glob("*.py") if p.name != "__init__.py"}
     missing = {n for n in names if n not in text}
     assert not missing, f"docs/TOUR.md does not mention {sorted(missing)}"
+
+
+def test_evaluation_page_has_every_protocol_with_what_it_compares_with() -> None:
+    """Each protocol has a line of the tables, and the line of a research data set lists exactly its public numbers."""
+    text = (ROOT / "docs" / "EVALUATION.md").read_text(encoding="utf8")
+    lines = {m[1]: m[0] for m in re.finditer(r"^\| `([\w-]+)` \|.*$", text, flags=re.MULTILINE)}
+    assert set(PROTOCOLS) <= set(lines)
+    for name, protocol in PROTOCOLS.items():
+        if protocol.data == "reader":
+            last = lines[name].rstrip("| ").rpartition(" | ")[2]
+            assert set(re.findall(r"`([\w-]+)`", last)) == {n.name for n in comparable(name)}, name
+
+
+def test_evaluation_page_has_every_measure() -> None:
+    text = (ROOT / "docs" / "EVALUATION.md").read_text(encoding="utf8")
+    assert not [m.title for m in MEASURES.values() if m.title not in text]
+
+
+def test_data_page_names_every_reader() -> None:
+    text = (ROOT / "docs" / "DATA.md").read_text(encoding="utf8")
+    assert not [name for name in readers.READERS if not re.search(rf"\b{re.escape(name)}\b", text)]
 
 
 def test_no_machine_paths() -> None:
