@@ -64,3 +64,12 @@ def test_joints_without_a_label_stay_where_they_were() -> None:
     assert select(made, parse_rules("motion:80"), lambda item: at(places[item.frame])).tolist() == [0, 1, 3]
     places = np.array([[np.nan, 0], [500, 0], [500, 100], [0, 100]])
     assert select(made, parse_rules("motion:80"), lambda item: at(places[item.frame])).tolist() == [0, 2, 3]
+
+
+def test_recordings_that_take_turns_do_not_disturb_each_other() -> None:
+    """Two people of one video, item by item; one walks 30 mm a frame, the other stands still."""
+    turns = [
+        Item(f"{s}/{f}", Picture(Path("v"), f), (s, f), sequence=f"s{s}", frame=f) for f in range(9) for s in range(2)
+    ]
+    walking = select(turns, (Rule("motion", 100),), lambda item: at(np.full(3, 30.0 * item.frame * (item.row[0] == 0))))
+    assert [turns[i].id for i in walking] == ["0/0", "1/0", "0/4", "0/8"]

@@ -66,17 +66,14 @@ def _moved(
     rule: Rule,
     joints_mm: Callable[[Item], Float[np.ndarray, "j 3"]],
 ) -> Iterator[int]:
-    sequence, last = "", np.zeros((0, 3))
+    kept: dict[str, Float[np.ndarray, "j 3"]] = {}  # recordings of several people take turns, frame by frame
     for index in candidates.tolist():
         item = items[index]
-        if not item.sequence:
-            yield index
-            continue
-        joints = joints_mm(item)
-        if item.sequence == sequence and len(joints) == len(last):
-            distance = np.linalg.norm(joints - last, axis=1)
-            if not (distance >= rule.amount).any():
-                continue
-            joints = np.where(np.isfinite(joints), joints, last)
-        sequence, last = item.sequence, joints
+        if item.sequence:
+            joints, last = joints_mm(item), kept.get(item.sequence)
+            if last is not None and len(last) == len(joints):
+                if not (np.linalg.norm(joints - last, axis=1) >= rule.amount).any():
+                    continue
+                joints = np.where(np.isfinite(joints), joints, last)
+            kept[item.sequence] = joints
         yield index

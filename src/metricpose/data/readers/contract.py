@@ -184,8 +184,9 @@ class Index(Sequence[Item]):
     def __getitem__(self, index: int | slice) -> Item | list[Item]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
+        if not -len(self) <= index < len(self):
             raise IndexError(f"item {index} of {len(self)}")
+        index %= len(self)
         number = bisect_right(self._ends, index)
         stretch = self._stretches[number]
         return stretch.make(index - (self._ends[number] - stretch.length))
