@@ -7,13 +7,13 @@ looks along -y.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from layouts.photographs import save_labels
 from metricpose.geometry.camera import Camera
 from metricpose.skeleton import catalog
 from metricpose.types import Record
@@ -134,8 +134,3 @@ def write_own(folder: Path, count: int, *, skeleton: str = "h36m_17", **changes:
         })  # fmt: skip
     save_labels(folder, items, **{k[4:]: v for k, v in changes.items() if k.startswith("top_")})
     return items
-
-
-def save_labels(folder: Path, items: list[dict[str, Any]], **top: Any) -> None:
-    """Write labels.json."""
-    (folder / "labels.json").write_text(json.dumps({**top, "items": items}), encoding="utf8")

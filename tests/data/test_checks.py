@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data.scenes import save_labels, write_own
+from data.scenes import write_own
+from layouts.photographs import save_labels
 from metricpose.data.checks import Report, check, spread
 from metricpose.data.readers import own
 from metricpose.errors import InputError

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.scenes import assert_painted, save_labels, write_own
+from data.scenes import assert_painted, write_own
+from layouts.photographs import save_labels
 from metricpose.data import pictures
 from metricpose.data import prepare as module
 from metricpose.data.faults import Faults

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from data.mat73 import cell, save_mat73, struct_array
+from layouts.mat73 import cell, save_mat73, struct_array
 from metricpose.data.scientific import read_cdf, read_mat
 from metricpose.errors import DataError
 

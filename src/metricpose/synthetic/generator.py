@@ -109,13 +109,13 @@ class Generator:
             poses = PoseLibrary.load(assets / "poses.npz", "train" if split == "train" else "test")
         wardrobe, families = load_wardrobe(body, file, split), family_shares(config.pose_shares)
         cast = Cast(body, wardrobe, poses, split, config.recorded, config.garments, families)
-        self._stage = Stage(cast, load_pictures(assets, split), **_stage_options(config))
+        self.stage = Stage(cast, load_pictures(assets, split), **_stage_options(config))
 
     def scene(self, index: int) -> SyntheticSample:
         """The sample of this index, the same whenever and wherever it is asked for."""
         rng = np.random.default_rng([self.config.seed, _SPLIT_CODE[self.config.split], index])
         for _ in range(_MAX_TRIES):
-            made = try_scene(rng, self._stage)
+            made = try_scene(rng, self.stage)
             if made is not None:
                 origin = {"seed": self.config.seed, "split": self.config.split, "index": index}
                 values = {**made, "info": {**made["info"], **origin}}

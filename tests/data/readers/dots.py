@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from itertools import product
-from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
@@ -85,28 +82,3 @@ def _find(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
     _, _, parts, centres = cv2.connectedComponentsWithStats(like)
     assert len(parts) > 1, f"no dot of colour {colour}"
     return centres[1:][parts[1:, cv2.CC_STAT_AREA].argmax()]  # what is smaller is where two dots meet
-
-
-def write_frames(folder: Path, images: list[np.ndarray], name: str, start: int = 0, every: int = 1) -> None:
-    """Every so many pictures as JPEG files; `name` is such as "frame_{:06d}.jpg", numbered from `start`."""
-    folder.mkdir(parents=True)
-    options = [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    for number, image in enumerate(images):
-        if number % every == 0:
-            cv2.imwrite(str(folder / name.format(number + start)), image[..., ::-1], options)
-
-
-def write_video(path: Path, images: list[np.ndarray], codec: str = "libx264", rate: int = 50) -> None:
-    """A video of these pictures, with B-frames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    small = {"libx264": {"crf": "2", "bf": "2"}, "mpeg4": {"qmin": "1", "qmax": "1", "bf": "2"}}[codec]
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=rate, options={"g": "12", **small})
-        stream.width, stream.height = images[0].shape[1], images[0].shape[0]
-        stream.pix_fmt = "yuv444p" if codec == "libx264" else "yuv420p"
-        stream.codec_context.time_base = Fraction(1, rate)
-        for number, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, "rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, rate)
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from data.scenes import look_at, paint, walk
+from layouts.pictures import write_image
 from metricpose.data.faults import Faults
 from metricpose.data.readers.contract import Item, Reader, find_items
 from metricpose.geometry.camera import Camera
@@ -22,14 +22,10 @@ def people(skeleton: str, count: int) -> list[tuple[Camera, np.ndarray]]:
 
 def save_picture(path: Path, camera: Camera, world: np.ndarray, *more: np.ndarray) -> None:
     """The picture of one or more people as PNG or JPEG of best quality."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     image = paint(camera, world)
     for other in more:
         image = paint(camera, other, image)
-    options = [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    done, data = cv2.imencode(path.suffix, image[..., ::-1], options if path.suffix == ".jpg" else [])
-    assert done
-    path.write_bytes(data.tobytes())
+    write_image(path, image)
 
 
 def indexed(reader: Reader, folder: Path, split: str, faults: Faults | None = None) -> list[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -13,37 +12,27 @@ import pytest
 
 from data.readers.photographs import indexed, people, save_picture
 from data.scenes import assert_painted, box
+from layouts.photographs import COCO_NAMES, coco_content, coco_image, coco_person, write_coco
 from metricpose.data.faults import Faults
 from metricpose.data.readers import coco
 from metricpose.data.readers.contract import load
 from metricpose.errors import DataError
 from metricpose.types import HIDDEN, UNKNOWN, VISIBLE
 
-PARTS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-NAMES = ["nose", *(f"{side}_{part}" for part in PARTS for side in ("left", "right"))]
 SCENES = people("coco_17", 3)
 
 
 def content() -> dict[str, Any]:
     images, annotations = [], []
+    flags = np.full(17, 2)
+    flags[5], flags[9] = 1, 0
     for n, (camera, world) in enumerate(SCENES):
-        pixels = camera.project(world)
-        flags = np.full(17, 2)
-        flags[5], flags[9] = 1, 0
-        points = np.c_[pixels, flags] * (flags > 0)[:, None]
-        width, height = camera.size
-        images.append({"id": 70 - n, "file_name": f"{70 - n:012d}.jpg", "width": width, "height": height})
-        annotations.append({
-            "id": 900 + n, "image_id": 70 - n, "category_id": 1, "iscrowd": 0, "num_keypoints": 16, "area": 99.5,
-            "segmentation": [[1.5, 2, 3, 4, 5, 6]], "bbox": np.add(box(camera, world), (0.5, 0.5, 0, 0)).tolist(),
-            "keypoints": points.reshape(-1).tolist(),
-        })  # fmt: skip
+        images.append(coco_image(70 - n, camera.size))
+        annotations.append(coco_person(900 + n, 70 - n, camera.project(world), box(camera, world), flags))
     crowd = {"id": 990, "image_id": 70, "iscrowd": 1, "num_keypoints": 0, "bbox": [0, 0, 9, 9], "keypoints": [0] * 51,
              "segmentation": {"counts": [3, 4], "size": [160, 200]}}  # fmt: skip
     bare = {**crowd, "id": 991, "iscrowd": 0}
-    category = {"id": 1, "name": "person", "keypoints": NAMES, "skeleton": [[16, 14]]}
-    listed = [annotations[2], crowd, annotations[0], bare, annotations[1]]
-    return {"info": {"year": 2017}, "images": images, "annotations": listed, "categories": [category]}
+    return coco_content(images, [annotations[2], crowd, annotations[0], bare, annotations[1]])
 
 
 def write(folder: Path, change: Callable[[dict[str, Any]], object] = lambda data: None, images: str = "") -> None:
@@ -51,9 +40,7 @@ def write(folder: Path, change: Callable[[dict[str, Any]], object] = lambda data
         save_picture(folder / images / "val2017" / f"{70 - n:012d}.jpg", camera, world)
     data = content()
     change(data)
-    path = folder / "annotations" / "person_keypoints_val2017.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(data))
+    write_coco(folder, "val2017", data)
 
 
 @pytest.mark.parametrize("images", ["", "images"])
@@ -108,7 +95,7 @@ def test_each_fault_is_named_and_can_be_left_out(tmp_path: Path, fault: str) -> 
 
 
 def test_other_joints_are_another_set(tmp_path: Path) -> None:
-    write(tmp_path, lambda data: data["categories"][0].update(keypoints=NAMES[::-1]))
+    write(tmp_path, lambda data: data["categories"][0].update(keypoints=COCO_NAMES[::-1]))
     with pytest.raises(DataError, match=r"val2017\.json: expected the category person with .*another set"):
         indexed(coco.READER, tmp_path, "val")
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from data.readers import dots
-from data.readers.h36m_files import FRAMES, TRUE_SHIFT, Take, eyes, metadata, recorded, write, write_cdf
+from data.readers.h36m_files import FRAMES, Take, eyes
+from layouts.h36m import TRUE_SHIFT, metadata, recorded, write, write_cdf
+from layouts.pictures import write_frames, write_video
 from metricpose.data.faults import Faults
 from metricpose.data.readers import h36m, h36m_frames, h36m_layout
 from metricpose.data.readers.contract import find_items, load
@@ -207,11 +209,11 @@ def with_nan(joints: np.ndarray) -> np.ndarray:
 
 
 def short_video(folder: Path) -> None:
-    dots.write_video(folder / VIDEO, TAKE.pictures(CAMERAS[0])[:2])
+    write_video(folder / VIDEO, TAKE.pictures(CAMERAS[0])[:2])
 
 
 def resized(folder: Path) -> None:
-    dots.write_video(folder / VIDEO, [image[::2, ::2] for image in TAKE.pictures(CAMERAS[0])])
+    write_video(folder / VIDEO, [image[::2, ::2] for image in TAKE.pictures(CAMERAS[0])])
 
 
 def no_masks(folder: Path) -> None:
@@ -289,7 +291,7 @@ def test_faulty_recordings_are_left_out_and_listed(copy: Path) -> None:
 def test_extracted_frames_that_are_not_there(copy: Path) -> None:
     with pytest.raises(DataError, match=r"TakingPhoto 1\.54138969: expected frames of a video .* found no such folder"):
         find_items(h36m_frames.READER, copy, "train", Faults())
-    dots.write_frames(copy / "S1/Images" / Path(VIDEO).stem, [], "")
+    write_frames(copy / "S1/Images" / Path(VIDEO).stem, [], "")
     with pytest.raises(DataError, match=r"expected frame_000000\.jpg .* that 1 divides, up to 17, found 0 frames"):
         find_items(h36m_frames.READER, copy, "train", Faults())
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from data.readers.h36m_files import Eye, eyes, metadata
+from data.readers.h36m_files import eyes
+from layouts.h36m import Eye, metadata
 from metricpose.data.readers import h36m_layout as layout
 from metricpose.data.readers.h36m_cameras import euler_xyz, official_lens, read_cameras
 from metricpose.errors import InputError

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from data.readers import dots
-from data.readers.h36m_files import FRAMES, TRUE_SHIFT, Eye, Take, eyes, metadata, recorded
+from data.readers.h36m_files import Take, eyes
+from layouts.h36m import TRUE_SHIFT, Eyes, metadata, write_fetch, write_moon
 from metricpose.data.faults import Faults
 from metricpose.data.readers import h36m_fetch, h36m_layout, h36m_moon
 from metricpose.data.readers.contract import Reader, find_items, load
@@ -33,82 +34,21 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(h36m_layout.SPLITS, "test", Split((9, 11), STEP))
 
 
-def views(take: Take) -> list[str]:
-    return [c for c in CAMERAS if (f"S{take.subject}", take.name, c) not in h36m_layout.DAMAGED]
-
-
-# -- writers --------------------------------------------------------------------------------------------------------
-
-
-def write_fetch(folder: Path, *, metric: str | None = "pose/3d", every: int = 4) -> None:
-    """`folder` is what process_all.py calls processed; metadata.xml lies above it."""
-    for take in TAKES:
-        action, subaction, name = PLACES[take.subject]
-        home = folder / f"S{take.subject}" / f"{name}-{subaction}"
-        columns: dict[str, list[np.ndarray]] = {}
-        for camera in views(take):
-            eye = ALL[take.subject, camera]
-            dots.write_frames(home / "imageSequence" / camera, take.pictures(camera), "img_{:06d}.jpg", 1, every)
-            kept = np.arange(0, FRAMES, every)
-            joints = recorded(eye.in_frame(take.labelled)).reshape(FRAMES, 32, 3)[kept]
-            values = {"frame": kept + 1, "pose/2d": recorded(eye.project(take.labelled)).reshape(FRAMES, 32, 2)[kept]}
-            values |= {"pose/3d-univ": 1.1 * joints} | ({metric: joints} if metric else {})
-            numbers = {"camera": int(camera), "subject": take.subject, "action": action, "subaction": subaction}
-            values |= {key: np.full(len(kept), number) for key, number in numbers.items()}
-            for key, value in values.items():
-                columns.setdefault(key, []).append(value)
-        with h5py.File(home / "annot.h5", "w") as file:
-            for key, parts in columns.items():
-                file[key] = np.concatenate(parts)
-    (folder.parent / "metadata.xml").write_text(metadata(ALL))
-
-
-def write_moon(folder: Path, cameras: dict[tuple[int, str], Eye], *, centre: bool, every: int = 4) -> None:
-    """`centre`: the older files, where t is the camera's centre."""
-    (folder / "annotations").mkdir(parents=True)
-    for take in TAKES:
-        take = Take(take.subject, take.name, cameras)
-        action, subaction, _ = PLACES[take.subject]
-        images, annotations, numbered = [], [], {}
-        for camera in views(take):
-            eye, view = cameras[take.subject, camera], CAMERAS.index(camera) + 1
-            name = f"s_{take.subject:02d}_act_{action:02d}_subact_{subaction:02d}_ca_{view:02d}"
-            dots.write_frames(folder / "images" / name, take.pictures(camera), name + "_{:06d}.jpg", 1, every)
-            t = eye.centre if centre else -eye.R @ eye.centre
-            numbered[str(view)] = {"R": eye.R.tolist(), "t": t.tolist(), "f": eye.f.tolist(), "c": eye.c.tolist()}
-            for frame, joints in enumerate(take.labelled):
-                ideal = eye.in_frame(joints)
-                pixels = ideal[:, :2] / ideal[:, 2:] * eye.f + eye.c  # the files know no lens
-                middle, half = (pixels.min(0) + pixels.max(0)) / 2, 0.6 * np.ptp(pixels, axis=0)
-                box = [*(middle - half).tolist(), *(2 * half).tolist()]
-                place = {"action_idx": action, "subaction_idx": subaction, "cam_idx": view, "frame_idx": frame}
-                images.append({"id": 7 * len(images), "file_name": f"{name}/{name}_{frame + 1:06d}.jpg", **place})
-                annotations.append({"id": len(images), "image_id": images[-1]["id"], "bbox": box})
-        world = {str(f): joints.tolist() for f, joints in enumerate(take.labelled)}
-        content = {
-            "data": {"images": images[::-1], "annotations": annotations},
-            "camera": numbered,
-            "joint_3d": {str(action): {str(subaction): world}},
-        }
-        for kind, value in content.items():
-            (folder / "annotations" / f"Human36M_subject{take.subject}_{kind}.json").write_text(json.dumps(value))
-
-
 @pytest.fixture(scope="module")
 def fetch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fetch") / "h36m-fetch"
-    write_fetch(folder / "processed")
+    write_fetch(folder / "processed", TAKES, PLACES)
     return folder
 
 
 @pytest.fixture(scope="module")
 def moon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("moon") / "Human36M"
-    write_moon(folder, ALL, centre=False)
+    write_moon(folder, TAKES, PLACES)
     return folder
 
 
-def check(reader: Reader, folder: Path, cameras: dict[tuple[int, str], Eye] = ALL) -> None:
+def check(reader: Reader, folder: Path, cameras: Eyes = ALL) -> None:
     faults = Faults()
     items = find_items(reader, folder, "test", faults)
     assert [i.id for i in items[:3]] == [f"S9/Greeting.54138969/{f:06d}" for f in (0, 8, 16)]
@@ -134,7 +74,7 @@ def test_fetch(fetch: Path) -> None:
 
 
 def test_fetch_with_universal_poses_only(tmp_path: Path) -> None:
-    write_fetch(tmp_path / "processed", metric=None, every=8)
+    write_fetch(tmp_path / "processed", TAKES, PLACES, metric=None, every=8)
     items = find_items(h36m_fetch.READER, tmp_path, "test", Faults())
     labels = h36m_fetch.labels(items[20])
     assert not labels.abs_valid
@@ -219,7 +159,7 @@ def test_both_meanings_of_t(tmp_path: Path, centre: bool, monkeypatch: pytest.Mo
     ideal = eyes(lens=0)
     sizes = {(f"S{s}", c): eye.size for (s, c), eye in ideal.items()}
     monkeypatch.setattr(h36m_layout, "picture_size", lambda subject, camera: sizes[subject, camera])
-    write_moon(tmp_path / "a", ideal, centre=centre)
+    write_moon(tmp_path / "a", [Take(t.subject, t.name, ideal) for t in TAKES], PLACES, centre=centre)
     check(h36m_moon.READER, tmp_path / "a", ideal)
 
 

@@ -11,6 +11,7 @@ import pytest
 from scipy.io import savemat
 
 from data.readers import dots
+from layouts import humaneva as layouts
 from metricpose.data.faults import Faults
 from metricpose.data.readers import humaneva, humaneva_layout
 from metricpose.data.readers.contract import find_items, load
@@ -51,55 +52,24 @@ def measured(recording: Recording) -> np.ndarray:
     return joints
 
 
-def write_calibration(path: Path, camera: Camera) -> None:
-    fx, fy, skew = camera.K[0, 0], camera.K[1, 1], camera.K[0, 1] / camera.K[0, 0]
-    numbers = [fx, fy, *camera.K[:2, 2], skew, *camera.distortion, *camera.R.reshape(-1), *camera.t]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(f"{n:.7f}" for n in numbers) + "\n")
-
-
 def write(folder: Path) -> None:
-    """Videos and calibration, in which frame n of the recording is frame n + offset - 1."""
+    """Videos and calibrations."""
     for recording in (WALK, JOG):
         for name, camera in cameras(recording.subject).items():
-            home = folder / recording.subject
-            write_calibration(home / "Calibration_Data" / f"{name}.cal", camera)
-            blank = np.full((480, 640, 3), 20, np.uint8)
-            before = [blank] * recording.video_frame(0, name)
             shown = [dots.paint((640, 480), camera.project(joints), RADIUS) for joints in world(recording)]
-            video = home / "Image_Data" / f"{recording.file}_({name}).avi"
-            dots.write_video(video, [*before, *shown, blank], "mpeg4", 60)
+            layouts.write_view(folder, recording, name, camera, shown)
+
+
+def poses() -> list[tuple[Recording, np.ndarray]]:
+    return [(recording, measured(recording)) for recording in (WALK, JOG)]
 
 
 def write_mat(folder: Path) -> None:
-    for recording in (WALK, JOG):
-        path = folder / "converted_15j" / recording.part / recording.subject / f"{recording.file}.mat"
-        path.parent.mkdir(parents=True)
-        savemat(path, {"poses_3d": measured(recording), "poses_2d": np.zeros((3, 2, 15, 2))})
-
-
-def chunks(recording: Recording) -> list[np.ndarray]:
-    """Runs of frames with and without poses, in turns."""
-    joints = measured(recording)
-    good = np.isfinite(joints).all((1, 2))
-    return np.split(joints, np.flatnonzero(np.diff(good)) + 1)
+    layouts.write_mat(folder, poses())
 
 
 def write_collection(folder: Path, *, gaps: bool = True) -> None:
-    poses: dict[str, dict[str, np.ndarray]] = {}
-    seen: dict[str, dict[str, list]] = {}
-    for recording in (WALK, JOG):
-        key = f"{recording.part}/{recording.subject}"
-        for number, chunk in enumerate(chunks(recording)):
-            name = f"{recording.action} 1 chunk{number}"
-            if np.isfinite(chunk).all():
-                poses.setdefault(key, {})[name] = (chunk / 1000).astype(np.float32)
-            else:
-                seen.setdefault(f"Unlabeled/{key}", {})[name] = [np.zeros((len(chunk), 17, 2), np.float32)] * 3
-    np.savez_compressed(folder / "data_3d_humaneva15.npz", positions_3d=np.array(poses, object))
-    if gaps:
-        path = folder / "data_2d_humaneva15_detectron_pt_coco.npz"
-        np.savez_compressed(path, positions_2d=np.array(seen, object), metadata=np.array({"num_joints": 17}, object))
+    layouts.write_collection(folder, poses(), gaps=gaps)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from scipy.io import savemat
 
 from data.readers.photographs import indexed, people, save_picture
 from data.scenes import assert_painted
+from layouts import photographs as layout
 from metricpose.data.faults import Faults
 from metricpose.data.readers import lsp, lsp_extended
 from metricpose.data.readers.contract import load
@@ -35,7 +36,7 @@ def write_lsp(folder: Path, change: object = None) -> None:
     found = values(2000, [0, 1000], 0)
     if change is not None:
         found[0, 5] = change
-    savemat(folder / "joints.mat", {"joints": found.transpose(2, 1, 0)})
+    layout.write_lsp(folder, found)
 
 
 def write_extended(folder: Path) -> None:
@@ -44,7 +45,7 @@ def write_extended(folder: Path) -> None:
     found = values(10000, [0, 9999], 1)
     found[0, 3, :2] = -4321
     found[77, :, 2] = 0
-    savemat(folder / "joints.mat", {"joints": found.transpose(1, 2, 0)}, do_compression=True)
+    layout.write_lsp_extended(folder, found)
 
 
 @pytest.mark.parametrize("inside", ["", "lsp_dataset"])

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from data.mat73 import save_mat73
 from data.readers import mpi_files as files
-from data.readers.dots import write_video
 from data.readers.mpi_files import CAMERAS, FRAMES, SCALE, VALID
 from data.scenes import assert_painted
+from layouts.mat73 import save_mat73
+from layouts.pictures import write_video
 from metricpose.data.faults import Faults
 from metricpose.data.readers import mpi_inf_3dhp as reader
 from metricpose.data.readers import mpi_inf_3dhp_layout as layout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from scipy.io import savemat
 
 from data.readers.photographs import indexed, people, save_picture
 from data.scenes import assert_painted
+from layouts.photographs import EMPTY, mpii_json_person, mpii_points, mpii_rect, write_mpii, write_mpii_json
 from metricpose.data.faults import Faults
 from metricpose.data.readers import mpii, mpii_json
 from metricpose.data.readers.contract import load
@@ -20,29 +20,14 @@ from metricpose.types import HIDDEN, UNKNOWN, VISIBLE
 
 SCENES = people("mpii_16", 4)
 ORDER = [6, 7, 0, 1, 2, 3, 4, 5, 8, 9, 15, 14, 13, 12, 11, 10]
-EMPTY = np.zeros((0, 0))
 FLAGS: tuple[Any, ...] = (1.0, 0.0, EMPTY, "1", "0")
-
-
-def struct_array(rows: list[dict[str, Any]]) -> Any:
-    """A 1 x n struct array of Matlab."""
-    out = np.empty((1, len(rows)), [(name, object) for name in rows[0]])
-    for n, row in enumerate(rows):
-        out[0, n] = tuple(row.values())
-    return out
+HEAD = (10.0, 20.0, 40.0, 60.0)
 
 
 def points(number: int) -> list[dict[str, Any]]:
-    """Of a person, in another order, one left out, counted from 1."""
+    """Of a person, in another order, one left out."""
     camera, world = SCENES[number]
-    pixels = camera.project(world) + 1
-    kept = [j for j in ORDER if j != 4]
-    return [{"x": pixels[j, 0], "y": pixels[j, 1], "id": float(j), "is_visible": FLAGS[j % 5]} for j in kept]
-
-
-def rect(found: Any) -> dict[str, Any]:
-    box = {"x1": 10.0, "y1": 20.0, "x2": 40.0, "y2": 60.0}
-    return {**box, "annopoints": found, "scale": 1.5, "objpos": {"x": 3.0, "y": 4.0}}
+    return mpii_points(camera.project(world), [j for j in ORDER if j != 4], lambda j: FLAGS[j % 5])
 
 
 def write(folder: Path, first: list[dict[str, Any]] | None = None, **more: Any) -> None:
@@ -50,16 +35,13 @@ def write(folder: Path, first: list[dict[str, Any]] | None = None, **more: Any) 
     for number, (camera, world) in enumerate(SCENES):
         save_picture(folder / "images" / f"{number:09d}.jpg", camera, world)
     people_of = [
-        struct_array([rect({"point": struct_array(first or points(0))})]),
-        struct_array([rect({"point": struct_array(points(1))}), rect(EMPTY)]),
-        EMPTY,
-        struct_array([rect({"point": struct_array(points(3))})]),
+        [mpii_rect(first or points(0), HEAD)],
+        [mpii_rect(points(1), HEAD), mpii_rect(None, HEAD)],
+        [],
+        [mpii_rect(points(3), HEAD)],
     ]
-    images = [{"image": {"name": f"{n:09d}.jpg"}, "annorect": found} for n, found in enumerate(people_of)]
-    single = np.empty((4, 1), object)
-    single[:, 0] = [EMPTY, np.array([[1.0, 2.0]]), EMPTY, np.array([[1.0]])]
-    release = {"annolist": struct_array(images), "img_train": np.array([[1, 1, 0, 1]]), "single_person": single}
-    savemat(folder / mpii.FILE, {"RELEASE": {**release, **more}})
+    names = [f"{n:09d}.jpg" for n in range(4)]
+    write_mpii(folder, names, people_of, [[], [1, 2], [], [1]], [1, 1, 0, 1], **more)
 
 
 def test_joints_lie_where_they_are_painted(tmp_path: Path) -> None:
@@ -131,13 +113,9 @@ def write_json(folder: Path, **first: Any) -> None:
     for number, (camera, world) in enumerate(SCENES[:2]):
         name = f"{9 - number:09d}.jpg"
         save_picture(folder / "images" / name, camera, world)
-        joints = (camera.project(world) + 1).tolist()
-        joints[4] = [-1.0, -1.0]
-        found.append({"joints_vis": [int(j != 4) for j in range(16)], "joints": joints, "image": name, "scale": 3.0,
-                      "center": [5.0, 6.0]})  # fmt: skip
+        found.append(mpii_json_person(name, camera.project(world), (4,)))
     found[0].update(first)
-    (folder / "annot").mkdir(exist_ok=True)
-    (folder / "annot" / "valid.json").write_text(json.dumps(found))
+    write_mpii_json(folder, "valid", found)
 
 
 def test_the_community_s_files(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from scipy.io import savemat
 
 from data.readers import mpi_files as files
 from data.scenes import assert_painted
+from layouts import muco as muco_layout
 from metricpose.data.faults import Faults
 from metricpose.data.readers import muco, muco_matlab
 from metricpose.data.readers.contract import Item, find_items, load
@@ -60,7 +61,7 @@ def test_the_nearest_is_used_whoever_stands_beside(copy: Path) -> None:
     content = json.loads((copy / FILE).read_text(encoding="utf8"))
     for annotation in content["annotations"]:
         annotation["keypoints_cam"] = (np.array(annotation["keypoints_cam"]) * (0, 0, 1) + (1, 2, 0)).tolist()
-    files.save_muco(copy, content)
+    muco_layout.save(copy, content)
     assert [i.id[-3:] for i in items(copy)] == ["700", "120"]
 
 
@@ -85,7 +86,7 @@ def test_people_outside_the_picture(copy: Path) -> None:
     content = json.loads((copy / FILE).read_text(encoding="utf8"))
     content["annotations"][3]["bbox"] = [490, 20, 50, 60]
     content["annotations"][0]["bbox"] = [-10.5, 20, 50, 60]
-    files.save_muco(copy, content)
+    muco_layout.save(copy, content)
     faults = Faults()
     found = find_items(muco.READER, copy, "unaugmented", faults)
     assert [i.id[-3:] for i in found] == ["700"]
@@ -97,7 +98,7 @@ def edit(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
     def damage(folder: Path) -> None:
         content = json.loads((folder / FILE).read_text(encoding="utf8"))
         change(content)
-        files.save_muco(folder, content)
+        muco_layout.save(folder, content)
 
     return damage
 

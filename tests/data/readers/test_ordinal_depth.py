@@ -11,6 +11,7 @@ from scipy.io import savemat
 
 from data.readers.photographs import indexed, people, save_picture
 from data.scenes import assert_painted
+from layouts.photographs import told, write_ordinal
 from metricpose.data.readers import ordinal_depth
 from metricpose.data.readers.contract import load
 from metricpose.data.readers.ordinal_depth import PARTS
@@ -20,13 +21,8 @@ from metricpose.types import HIDDEN, UNKNOWN, VISIBLE
 EQUAL_MM = 30.0
 
 
-def told(depth: np.ndarray) -> np.ndarray:
-    """The table of the files: -1 where i is closer than j."""
-    table = np.full((len(depth), len(depth)), np.nan)
-    for i, j in combinations(range(len(depth)), 2):
-        difference = depth[i] - depth[j]
-        table[i, j] = 0 if abs(difference) < EQUAL_MM else np.sign(difference)
-        table[j, i] = -table[i, j]
+def with_gaps(depth: np.ndarray) -> np.ndarray:
+    table = told(depth, EQUAL_MM)
     table[0, 1] = np.nan  # told once
     table[0, 2] = table[2, 0] = np.nan  # not told
     table[0, 3] = table[3, 0] = 1  # contradiction
@@ -42,10 +38,9 @@ def write(folder: Path, split: str, flag: float = 1.0, pair: float = np.nan) -> 
     for number, (camera, world) in enumerate(people(part.skeleton, 2)):
         save_picture(folder / part.folder / "images" / part.picture.format(number + 1), camera, world)
         joints[number, :, :2] = camera.project(world) + part.origin
-        tables[number] = told(camera.to_camera(world)[:, 2])
+        tables[number] = with_gaps(camera.to_camera(world)[:, 2])
     joints[0, 3, 2], tables[1, 4, 5] = flag, pair if np.isfinite(pair) else tables[1, 4, 5]
-    savemat(folder / part.folder / "joints.mat", {"joints": joints.transpose(2, 1, 0)}, do_compression=True)
-    savemat(folder / part.folder / "ordinal.mat", {"ord": tables}, do_compression=True)
+    write_ordinal(folder, part, joints, tables)
 
 
 @pytest.mark.parametrize("split", ["lsp", "mpii"])

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data.scenes import assert_painted, save_labels, write_own
+from data.scenes import assert_painted, write_own
+from layouts.photographs import save_labels
 from metricpose.data.faults import Faults
 from metricpose.data.readers import own
 from metricpose.data.readers.contract import find_items, load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.readers import dots
-from data.readers.photographs import indexed, save_picture
+from data.readers.photographs import indexed
 from data.scenes import assert_painted, look_at, paint, walk
+from layouts import panoptic as layout
 from metricpose.data.faults import Faults
 from metricpose.data.readers import panoptic
 from metricpose.data.readers.contract import load
@@ -35,41 +34,14 @@ def forget() -> None:
     panoptic.read_cameras.cache_clear()
 
 
-def calibration() -> dict[str, Any]:
-    hd = [
-        {"name": name, "type": "hd", "resolution": list(c.size), "panel": 0, "node": int(name[-1]), "K": c.K.tolist(),
-         "distCoef": [*c.distortion, *[0] * (5 - len(c.distortion))], "R": c.R.tolist(),
-         "t": (c.t[:, None] / 10).tolist()}
-        for name, c in CAMERAS.items()
-    ]  # fmt: skip
-    return {"calibDataSource": "x", "cameras": [{"name": "01_01", "type": "vga"}, *hd]}
-
-
-def scene(frame: int) -> dict[str, Any]:
-    bodies = []
-    for number, world in ((4, PEOPLE[frame]), (5, FAR)):
-        joints = np.c_[world / 10, np.full(19, 0.6)]
-        joints[MISSING] = 77, 77, 77, -1
-        bodies.append({"id": number, "joints19": joints.reshape(-1).tolist()})
-    return {"version": 0.7, "univTime": 1.5, "fpsType": "hd_29_97", "bodies": bodies}
-
-
 def write(folder: Path, change: Callable[[dict[str, Any], dict[str, Any]], object] = lambda c, s: None) -> Path:
     """A sequence, one camera as pictures, the other one as a video; somebody stands out of view."""
-    home = folder / NAME
-    poses = home / "hdPose3d_stage1_coco19"
-    poses.mkdir(parents=True)
-    cameras, frames = calibration(), [scene(n) for n in range(3)]
-    change(cameras, frames[1])
-    (home / f"calibration_{NAME}.json").write_text(json.dumps(cameras))
-    for n, frame in enumerate(frames):
-        (poses / f"body3DScene_{START + n:08d}.json").write_text(json.dumps(frame))
-        save_picture(home / "hdImgs" / "00_00" / f"00_00_{START + n:08d}.jpg", CAMERAS["00_00"], PEOPLE[n])
-    camera = CAMERAS["00_07"]
-    blank = paint(camera, PEOPLE[0] * np.nan)
-    shown = [blank] * START + [paint(camera, world) for world in PEOPLE]
-    dots.write_video(home / "hdVideos" / "hd_00_07.mp4", shown)
-    return home
+    scenes = [layout.scene({4: world, 5: FAR}, (MISSING,)) for world in PEOPLE]
+    pictures = {name: [paint(camera, world) for world in PEOPLE] for name, camera in CAMERAS.items()}
+    return layout.write(
+        folder / NAME, CAMERAS, scenes, pictures,
+        start=START, videos=("00_07",), change=lambda cameras, scenes: change(cameras, scenes[1]),
+    )  # fmt: skip
 
 
 def test_joints_lie_where_they_are_painted(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ import numpy as np
 import pytest
 
 from data.readers.photographs import indexed, save_picture
-from data.scenes import assert_painted, look_at, walk
+from data.scenes import assert_painted, look_at, paint, walk
+from layouts import threedpw as layout
+from layouts.threedpw import Z_UP_TO_Y_UP, sequence
 from metricpose.data.faults import Faults
 from metricpose.data.readers import threedpw
 from metricpose.data.readers.contract import load, world_joints
@@ -25,8 +26,6 @@ CAMERAS = [look_at((300.0 * n, -4000.0 - 50 * n, 1300.0), size=(450, 590)) for n
 FIRST = walk("smpl_24", FRAMES)
 SECOND = np.add(walk("smpl_24", FRAMES, turn=-0.1), (-700, 300, 0))
 VALID = ([1, 1, 0, 1], [1, 0, 0, 1])
-Z_UP_TO_Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
-"""The files' world is another one than that of the scene."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,60 +34,10 @@ def forget() -> None:
     threedpw._size.cache_clear()
 
 
-def extrinsics(camera: Camera) -> np.ndarray:
-    """World of the files -> camera, metres."""
-    out = np.eye(4)
-    out[:3, :3], out[:3, 3] = camera.R @ Z_UP_TO_Y_UP.T, camera.t / 1000
-    return out
-
-
-def content() -> dict[str, Any]:
-    people = [scene @ Z_UP_TO_Y_UP.T / 1000 for scene in (FIRST, SECOND)]
-    points = np.zeros((FRAMES, 3, 18))
-    points[0, 2, :7] = 0.4
-    return {
-        "sequence": "downtown_walking_00",
-        "betas": [np.zeros(10), np.ones(10)],
-        "genders": ["m", "f"],
-        "jointPositions": [joints.reshape(FRAMES, 72) for joints in people],
-        "cam_poses": np.stack([extrinsics(camera) for camera in CAMERAS]),
-        "cam_intrinsics": CAMERAS[0].K,
-        "campose_valid": [np.array(valid, np.uint8) for valid in VALID],
-        "poses2d": [points, np.zeros((FRAMES, 3, 18))],
-        "img_frame_ids": np.arange(0, 2 * FRAMES, 2),
-    }
-
-
-def python_2(value: Any) -> bytes:
-    """The opcodes by which cPickle of Python 2 writes a value with protocol 2: text and arrays' bytes are its str."""
-    if isinstance(value, str):
-        return b"T" + struct.pack("<i", len(value)) + value.encode("latin1")
-    if isinstance(value, bool | int) or value is None:
-        return b"N" if value is None else b"J" + struct.pack("<i", value)
-    if isinstance(value, dict):
-        return b"}(" + b"".join(python_2(k) + python_2(v) for k, v in value.items()) + b"u"
-    if isinstance(value, list):
-        return b"](" + b"".join(map(python_2, value)) + b"e"
-    if isinstance(value, tuple):
-        return b"(" + b"".join(map(python_2, value)) + b"t"
-    kind = python_2((value.dtype.str[1:], 0, 1))
-    state = python_2((3, value.dtype.str[0], None, None, None, -1, -1, 0))
-    dtype = b"cnumpy\ndtype\n" + kind + b"R" + state + b"b"
-    empty = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + python_2((0,)) + python_2("b") + b"tR"
-    data = value.tobytes().decode("latin1")
-    return empty + b"(" + python_2(1) + python_2(value.shape) + dtype + b"\x89" + python_2(data) + b"tb"
-
-
 def write(folder: Path, change: Callable[[dict[str, Any]], object] = lambda data: None) -> Path:
-    for number, camera in enumerate(CAMERAS):
-        path = folder / "imageFiles" / "downtown_walking_00" / f"image_{number:05d}.jpg"
-        save_picture(path, camera, FIRST[number], SECOND[number])
-    data = content()
-    change(data)
-    path = folder / "sequenceFiles" / "test" / "downtown_walking_00.pkl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\x80\x02" + python_2(data) + b".")
-    return path
+    data = sequence("downtown_walking_00", CAMERAS, [FIRST, SECOND], list(VALID), [[7, 0, 0, 0], [0] * FRAMES])
+    pictures = [paint(camera, SECOND[n], paint(camera, FIRST[n])) for n, camera in enumerate(CAMERAS)]
+    return layout.write(folder, "test", data, pictures, change)
 
 
 def test_joints_lie_where_they_are_painted(tmp_path: Path) -> None:
