@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from data.scenes import save_labels, write_own
+from data.scenes import write_own
+from layouts.photographs import save_labels
 from metricpose.cli.main import main
 from metricpose.data.readers import READERS, own
 from metricpose.data.shards import ShardFolder
