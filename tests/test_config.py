@@ -85,7 +85,7 @@ def test_refused_values_say_what_came(recipe):
     assert "unknown model 'metrab'; known: metro" in text
     assert "model.config" in problem(recipe(), "model.config.side=big")
     assert "name: Input should be a valid string (got None)" in problem(recipe(), "name=null")
-    assert "training.steps: Field required" in problem(recipe(training={"lr": 1e-3}))
+    assert "training: steps is needed, or epochs" in problem(recipe(training={"lr": 1e-3}))
     assert "no preset 'jornal'" in problem(recipe(), "model.preset=jornal")
 
 

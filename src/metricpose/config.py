@@ -48,11 +48,34 @@ class _Source(_Settings):
         return self
 
 
+class PrepareConfig(_Settings):
+    """What `metricpose data prepare` makes a folder of shards of.
+
+    Attributes:
+        dataset, split, sample: its arguments.
+    """
+
+    dataset: str
+    split: str
+    sample: str = "all"
+
+    def command(self, out: str) -> str:
+        """The command that makes the folder `out`."""
+        sample = "" if self.sample == "all" else f" --sample {self.sample}"
+        return f"metricpose data prepare {self.dataset} DIR --split {self.split}{sample} --out {out}"
+
+
 class ShardSource(_Source):
-    """Records from a folder of shards (`data.shards`); ``${VARIABLE}`` in the path is replaced."""
+    """Records from a folder of shards (`data.shards`).
+
+    Attributes:
+        path: of the folder; ``${VARIABLE}`` in it is replaced.
+        prepare: what it is made of. A folder made of something else is refused.
+    """
 
     kind: Literal["shards"] = "shards"
     path: str
+    prepare: PrepareConfig | None = None
 
 
 class SyntheticSource(_Source):

@@ -19,7 +19,7 @@ from metricpose.training import loop
 from metricpose.training.averaging import Average
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.distributed import Place
-from metricpose.training.loop import Run, _step, build_optimizer, train
+from metricpose.training.loop import Run, build_optimizer, take_step, train
 from metricpose.training.schedule import ScheduleConfig
 from metricpose.types import Batch
 from metricpose.weights import load_model
@@ -192,7 +192,7 @@ def test_sgd_takes_the_steps_of_the_one_cycle():
     run = Run(model, Average(model, 0.0), build_optimizer(model, config, PLACE), Stream(0, (1,), [[Phase(0, 9)]]))
     labels = Batch.stack([make_sample(People(1)[0], 32, catalog.get("metricpose_25"))])
     for _ in range(2):
-        _step(run, model, labels, config, PLACE)
+        take_step(run, model, labels, config, PLACE)
     rates, momentum = [0.5 * 0.1, 0.5 * 0.3], 0.9 - 0.05 / 4.5
     moved = rates[0] * 3 + rates[1] * (3 + momentum * 3)  # The gradient is 3 in each step.
     assert model.backbone.weight.item() == pytest.approx(7 - 0.2 * moved, rel=1e-6)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from metricpose.benchmark.costs import best_ms
-from metricpose.benchmark.memory import peak_bytes, saved_bytes
+from metricpose.training.memory import peak_bytes, saved_bytes
 from metricpose.heatmap.decode import soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres
 from metricpose.models.backbone import build_backbone

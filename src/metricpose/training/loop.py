@@ -96,7 +96,7 @@ def train(
     with joined(config.device) as place, _stop_signals() as stopped:
         if config.threads:
             torch.set_num_threads(config.threads)
-        run = _prepare(model, data, config, place, folder / "state.safetensors")
+        run = prepare_run(model, data, config, place, folder / "state.safetensors")
         log = RunLog(folder, config.steps, run.step, enabled=place.is_first)
         save = _saver(run, name, config, folder, facts or {}, enabled=place.is_first)
         try:
@@ -105,7 +105,10 @@ def train(
             log.close()
 
 
-def _prepare(model: nn.Module, data: TrainingData, config: TrainingConfig, place: Place, state: Path) -> Run:
+def prepare_run(
+    model: nn.Module, data: TrainingData, config: TrainingConfig, place: Place, state: Path | None = None
+) -> Run:
+    """Model on its device, average, optimiser and data stream; as in the file `state`, if there is one."""
     model = model.to(place.device)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -113,7 +116,7 @@ def _prepare(model: nn.Module, data: TrainingData, config: TrainingConfig, place
     lengths = [len(source) for source in data.maker.sources]
     stream = Stream(config.seed, data.counts, [[Phase(0, n)] for n in lengths])
     run = Run(model, Average(model, config.ema), build_optimizer(model, config, place), stream)
-    if state.exists():
+    if state is not None and state.exists():
         progress = load_state(state, run.model, run.average.model, run.optimizer)
         _check_same(progress.settings, config, state)
         run.step, run.stream = progress.step, Stream(config.seed, data.counts, progress.phases)
@@ -179,7 +182,7 @@ def _steps(
     window: list[dict[str, Tensor]] = []
     since = time.monotonic()
     for packed in batches:
-        window.append(_step(run, network, unpack(packed, place.device), config, place))
+        window.append(take_step(run, network, unpack(packed, place.device), config, place))
         if run.step % config.log_every == 0:
             log.train(run.step, _summary(window, config, run, time.monotonic() - since, place))
             window, since = [], time.monotonic()
@@ -195,7 +198,7 @@ def _steps(
     return {**measures, "step": float(run.step)}
 
 
-def _step(run: Run, network: nn.Module, batch: Batch, config: TrainingConfig, place: Place) -> dict[str, Tensor]:
+def take_step(run: Run, network: nn.Module, batch: Batch, config: TrainingConfig, place: Place) -> dict[str, Tensor]:
     """One optimiser step; returns the loss terms."""
     torch.manual_seed((config.seed * 1_000_003 + run.step) * 4099 + place.rank)
     factor = config.schedule.factor(run.step, config.steps)

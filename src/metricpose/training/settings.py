@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from metricpose.training.schedule import ScheduleConfig
 
@@ -13,7 +13,8 @@ class TrainingConfig(BaseModel):
     """How a model is trained; where and on what is the recipe's business.
 
     Attributes:
-        steps: optimiser steps in all.
+        steps: optimiser steps in all; 0 takes `epochs`.
+        epochs: how often the first training source is gone through, where `steps` is not given (`with_steps`).
         batch_size: samples per step over all processes.
         seed: of data order, augmentation and weights.
         optimizer: adamw; muon (faster per sample on folded MobileNetV2, docs/LOG.md); or sgd (MargiPose: lr 1, decay 0,
@@ -38,7 +39,8 @@ class TrainingConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    steps: int = Field(gt=0)
+    steps: int = Field(default=0, ge=0)
+    epochs: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=32, gt=0)
     seed: int = Field(default=0, ge=0)
     optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
@@ -61,6 +63,23 @@ class TrainingConfig(BaseModel):
     checkpoint_minutes: float = Field(default=10.0, ge=0)
     refresh_every: int = Field(default=0, ge=0)
     max_minutes: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _ends(self) -> TrainingConfig:
+        if not self.steps and self.epochs is None:
+            raise ValueError("steps is needed, or epochs in its place")
+        return self
+
+    def with_steps(self, records: int, per_batch: int) -> TrainingConfig:
+        """The same with `steps` set: those given, or as many as `epochs` means.
+
+        Args:
+            records: of the first training source.
+            per_batch: its records in a batch.
+        """
+        if self.steps or self.epochs is None:
+            return self
+        return self.model_copy(update={"steps": max(1, round(self.epochs * records / per_batch))})
 
 
 FREE_TO_CHANGE = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from metricpose.benchmark.memory import peak_bytes, saved_bytes
+from metricpose.training.memory import peak_bytes, saved_bytes
 
 
 def test_kept_tensors_count_once_per_storage_without_what_was_known():
