@@ -243,6 +243,12 @@ def on_all_fours(f: Figure) -> bool:
     return False
 
 
+def reclining(f: Figure) -> bool:
+    """Half lying, propped on hands or elbows."""
+    stances.recline(f)
+    return False
+
+
 def at_random(f: Figure) -> bool:
     """Every joint anywhere in its range."""
     stances.anyhow(f)
@@ -279,6 +285,7 @@ FAMILIES: dict[str, tuple[float, Callable[[Figure], bool]]] = {
     "all_fours": (0.01, on_all_fours),
     "jump": (0.01, _loose(stances.jump)),
     "random": (0.01, at_random),
+    "recline": (0.0, reclining),  # on request (`pose_shares`), so that published test people stay who they are
 }
 """Name -> (relative share, recipe). A recipe poses the figure and returns whether it sits on a seat."""
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from metricpose.synthetic.figure import Figure
-from metricpose.synthetic.gestures import normal
+from metricpose.synthetic.controls import CONTROL_INDEX
+from metricpose.synthetic.figure import Figure, sign
+from metricpose.synthetic.gestures import anywhere, normal
 from metricpose.synthetic.rotations import rot_x, rot_y, rot_z
 
 
@@ -163,6 +164,40 @@ def lie(f: Figure) -> None:
             normal(f, 0.4, 0.6, 0, 2.2),
             -0.4,
         )
+
+
+def recline(f: Figure) -> None:
+    """Half lying on the ground, propped on hands or elbows; legs flat, drawn up or lifted. Sets the arms too."""
+    back = f.rng.uniform(0.35, 1.3)
+    f.orient(rot_x(-back) @ rot_z(f.rng.normal(0, 0.25)))
+    f.trunk(normal(f, 0.25, 0.25, -0.3, 0.9), f.rng.normal(0, 0.12), f.rng.normal(0, 0.2))
+    f.head(normal(f, 0.3, 0.3, -0.6, 0.9), f.rng.normal(0, 0.12), f.rng.normal(0, 0.4))
+    flat = 1.5 - back
+    for side in "LR":
+        way = f.rng.choice(["flat", "drawn_up", "lifted"], p=[0.35, 0.35, 0.3])
+        flexion, knee = {
+            "flat": (flat + f.rng.normal(0, 0.1), normal(f, 0.1, 0.2, 0, 0.9)),
+            "drawn_up": (flat + f.rng.uniform(0.4, 1.0), f.rng.uniform(1.2, 2.3)),
+            "lifted": (flat + f.rng.uniform(0.25, 1.1), normal(f, 0.2, 0.3, 0, 1.2)),
+        }[str(way)]
+        f.leg(side, flexion, normal(f, 0.12, 0.15, -0.15, 0.7), f.rng.normal(0.1, 0.2), knee, f.rng.normal(-0.3, 0.2))
+    elbows = f.rng.random() < 0.2 + 0.5 * (back - 0.35)
+    for side in "LR":
+        if f.rng.random() < 0.8:
+            _prop(f, side, elbows)
+        else:
+            anywhere(f, side)
+
+
+def _prop(f: Figure, side: str, on_elbow: bool) -> None:
+    """The hand on the ground behind the body, or before an elbow on the ground."""
+    rotations, positions = f.pose()
+    shoulder, base = positions[CONTROL_INDEX[f"uarm.{side}"]], rotations[CONTROL_INDEX["pelvis"]]
+    behind = -f.rng.uniform(0.05, 0.35) if on_elbow else f.rng.uniform(-0.05, 0.4)
+    hand = np.array([shoulder[0] + sign(side) * f.rng.uniform(-0.1, 0.25), shoulder[1] + behind, -0.09])
+    towards = np.array([sign(side) * 0.4, 0.6, -1.0 if on_elbow else 0.2])
+    outwards = np.array([sign(side), 1.0, 1.0])
+    f.reach(side, outwards * (base.T @ hand), "pelvis", outwards * (base.T @ towards))
 
 
 def bend(f: Figure) -> None:
