@@ -132,18 +132,20 @@ def write_mupots(
     *,
     valid: Callable[[int, int], bool] = lambda frame, person: True,
     hidden: Callable[[int, int], tuple[int, ...]] = lambda frame, person: (),
+    hips_px: tuple[float, float] = (4.0, 7.0),
 ) -> None:
     """A recording such as MultiPersonTestSet/TS1 of (t, p, 17, 3) poses.
 
     Args:
         valid: whether a person is annotated in a frame.
         hidden: joints of a person that are occluded in a frame.
+        hips_px: how far annot2 of the hips is beside the projection; in the official files it is.
     """
     for frame, image in enumerate(pictures):
         write_image(home / f"img_{frame:06d}.jpg", image)
     frames, persons = poses.shape[:2]
     pixels = camera.project_camera(poses)
-    pixels[:, :, [8, 11]] += (4.0, 7.0)  # annot2 of the hips is beside the projection in the official files too
+    pixels[:, :, [8, 11]] += hips_px
     structs, hides = [], []
     for frame in range(frames):
         for person in range(persons):

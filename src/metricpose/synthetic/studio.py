@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
@@ -26,6 +26,7 @@ from metricpose.synthetic.setting import Backdrop, matching_light
 
 _MARGIN = 1.1
 _TRIES = 50
+_STEP = 8  # pixels; a lens bends by less than 0.01 pixels between two of them
 GREY = 0.25
 """Linear light of the plain surroundings."""
 
@@ -126,12 +127,23 @@ def _in_picture(window: UInt8[np.ndarray, "s s 3"], source: Camera, camera: Came
     high = np.clip(np.ceil(rim.max(0)) + 1, 0, camera.size).astype(int)
     if (low >= high).any():
         return picture
-    pixels = np.stack(np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1])), -1).astype(np.float64)
-    rays = np.concatenate([camera.rays(pixels), np.ones((*pixels.shape[:2], 1))], -1)
-    where = source.project_camera(rays).astype(np.float32)
+    where = _places(low, high, source, camera)
     part = cv2.remap(window, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     picture[low[1] : high[1], low[0] : high[0]] = part
     return picture
+
+
+def _places(
+    low: Int[np.ndarray, " 2"], high: Int[np.ndarray, " 2"], source: Camera, camera: Camera
+) -> Float32[np.ndarray, "h w 2"]:
+    """Pixels of `source` for those of `camera` from `low` to `high`: every `_STEP`th exactly, linear in between."""
+    width, height = (high - low).tolist()
+    axes = [np.arange(0, n + _STEP, _STEP) + start for n, start in zip((width, height), low)]
+    pixels = np.stack(np.meshgrid(*axes), -1).astype(np.float64)
+    rays = np.concatenate([camera.rays(pixels), np.ones((*pixels.shape[:2], 1))], -1)
+    coarse = source.project_camera(rays).astype(np.float32)
+    finer = np.array([[1 / _STEP, 0, 0], [0, 1 / _STEP, 0]])
+    return cv2.warpAffine(coarse, finer, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
 def _sides(side: Float[np.ndarray, " n"]) -> list[tuple[np.ndarray, np.ndarray]]:
