@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import csv
 import json
+import os
 import re
 import shutil
 import sys
@@ -22,6 +23,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads make a busy machine crawl
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
@@ -136,7 +138,15 @@ def train(line: Line, folder: Path, steps: int) -> None:
         "data": {"train": [{"kind": "shards", "path": str(folder / "shards" / line.excerpt.train)}]},
         "augmentation": {"enabled": False},
         "training": {
-            **{"steps": steps, "batch_size": 8, "lr": 1e-3, "workers": 0, "precision": "fp32", "device": "cpu"},
+            **{
+                "steps": steps,
+                "batch_size": 8,
+                "lr": 1e-3,
+                "workers": 0,
+                "threads": 1,
+                "precision": "fp32",
+                "device": "cpu",
+            },
             **{"log_every": 1, "validate_every": 0, "checkpoint_every": steps, "ema": 0},
         },
     }

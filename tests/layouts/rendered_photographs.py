@@ -25,9 +25,9 @@ _EQUAL_MM = 40.0
 class _Shot:
     """A photograph of one person."""
 
-    def __init__(self, actors: Actors, number: int, lens: tuple[float, ...] = ()) -> None:
+    def __init__(self, actors: Actors, number: int, lens: tuple[float, ...] = (), people: int = 3) -> None:
         self.camera: Camera = look_at((300.0 * (number % 5), -5200, 1200), size=SIZES[number % 2], lens=lens)
-        self.person: Person = actors.walk(1 + number % 3, number // 3 + 1)[-1]
+        self.person: Person = actors.walk(1 + number % people, number // people + 1)[-1]
         self.image = actors.photograph(self.camera, self.person)
 
     def truth(self, skeleton: str) -> Truth:
@@ -39,8 +39,8 @@ class _Shot:
         return np.concatenate([low, high - low])
 
 
-def _shots(actors: Actors, lens: tuple[float, ...] = ()) -> list[_Shot]:
-    return [_Shot(actors, number, lens) for number in range(COUNT)]
+def _shots(actors: Actors, lens: tuple[float, ...] = (), people: int = 3) -> list[_Shot]:
+    return [_Shot(actors, number, lens, people) for number in range(COUNT)]
 
 
 def _repeat(folder: Path, name: str, shots: list[_Shot], total: int) -> list[Path]:
@@ -140,17 +140,17 @@ def ordinal(actors: Actors, folder: Path) -> Excerpt:
     return Excerpt("lsp_mpii_ordinal", folder, {"lsp": found}, "lsp", note=f"2,000 links to {COUNT} pictures")
 
 
-def own(actors: Actors, folder: Path) -> Excerpt:
+def own(actors: Actors, folder: Path, people: int = 3) -> Excerpt:
     """labels.json in full, with a lens."""
     items, found = [], {}
-    for n, shot in enumerate(_shots(actors, _OWN_LENS)):
+    for n, shot in enumerate(_shots(actors, _OWN_LENS, people)):
         there, camera = shot.truth("h36m_17"), shot.camera
-        write_image(folder / "images" / f"{n:03d}.png", shot.image)
+        write_image(folder / "images" / f"{n:03d}.jpg", shot.image)
         items.append({
-            "file": f"images/{n:03d}.png", "id": f"p{n}", "skeleton": "h36m_17", "K": camera.K.tolist(),
+            "file": f"images/{n:03d}.jpg", "id": f"p{n}", "skeleton": "h36m_17", "K": camera.K.tolist(),
             "distortion": camera.distortion.tolist(), "joints_mm": there.mm.round(4).tolist(),
             "joints_px": there.px.round(4).tolist(), "box_xywh": shot.box("h36m_17").round(2).tolist(),
-            "subject": f"P{n % 3}", "source": "Human3.6M",
+            "subject": f"P{n % people}", "source": "Human3.6M",
         })  # fmt: skip
         found[f"p{n}"] = there
     photographs.save_labels(folder, items)

@@ -19,6 +19,7 @@ from metricpose.errors import DataError, InputError
 _PER_JOB = 64
 _STEADY, _SPREADS = 0.08, 6.0
 _GROUP_AT_LEAST = 5
+_SAME_SIZE = 0.05
 _FACING_AT_LEAST = 0.8
 _UNREADABLE, _THE_SET = "readable", "the set"
 
@@ -68,6 +69,8 @@ class _Seen(NamedTuple):
     group: str
     measures: Measures | None
     unreadable: str
+    K: tuple[float, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
 
 def check(
@@ -133,7 +136,9 @@ def _look_at(reader: Reader, item: Item) -> _Seen:
     try:
         record = load(reader, item)
         group = str(record.info.get("subject", item.sequence))
-        return _Seen(item.id, f"{record.skeleton} {group}" if group else "", measure(record), "")
+        K = tuple(np.round(record.camera.K, 3).ravel().tolist())
+        width, height = record.camera.size
+        return _Seen(item.id, f"{record.skeleton} {group}" if group else "", measure(record), "", K, (width, height))
     except (DataError, InputError) as error:
         return _Seen(item.id, "", None, str(error))
 
@@ -143,7 +148,7 @@ def _report(reader: Reader, split: str, items: Sequence[Item], seen: list[_Seen]
     faults = [Place(one.id, Finding(_UNREADABLE, one.unreadable)) for one in seen if one.unreadable]
     good = [(one, one.measures) for one in seen if one.measures is not None]
     faults += [Place(one.id, finding) for one, measures in good for finding in measures.findings]
-    faults += _unsteady(good)
+    faults += [*_unsteady(good), *_resized([one for one, _ in good])]
     faults += _counts(reader, split, items)
     facing = np.array([m.facing for _, m in good if not np.isnan(m.facing)])
     share = float((facing > 0).mean()) if len(facing) else float("nan")
@@ -186,6 +191,21 @@ def _unsteady(good: list[tuple[_Seen, Measures]]) -> list[Place]:
             parts = [f"{names[k]} {limbs[k]:.0f} mm, elsewhere {middle[k]:.0f}" for k in np.flatnonzero(wrong[row])]
             if parts:
                 found.append(Place(name, Finding("steady bones", "; ".join(parts[:3]))))
+    return found
+
+
+def _resized(seen: list[_Seen]) -> list[Place]:
+    """Pictures of another size than most of those with the same intrinsics."""
+    groups = defaultdict(list)
+    for one in seen:
+        groups[one.K].append(one)
+    found = []
+    for members in groups.values():
+        usual, times = Counter(one.size for one in members).most_common(1)[0]
+        for one in members:
+            if times > 1 and np.abs(np.array(one.size) / usual - 1).max() > _SAME_SIZE:
+                text = f"its picture is {one.size[0]} x {one.size[1]}, of {times} others with the same K {usual[0]} x "
+                found.append(Place(one.id, Finding(_UNREADABLE, f"{text}{usual[1]}: resized, or K is another's")))
     return found
 
 

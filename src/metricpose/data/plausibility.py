@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
@@ -24,9 +24,11 @@ LIMBS: dict[str, tuple[str, str, float, float]] = {
 """Bones that every skeleton has on both sides: their ends, and the shortest and longest that pass, millimetres."""
 _WIDTHS = {"shoulders": ("shoulder", 80.0, 600.0), "hips": ("hip", 30.0, 500.0)}
 _TORSO_MM = (150.0, 850.0)
-ASYMMETRY, REPROJECTION = 0.35, 0.05
+ASYMMETRY, REPROJECTION, FARTHEST = 0.35, 0.05, 0.12
 _OUTSIDE_PX = 2.0
 _BOX_SLACK, _IN_BOX, _LARGEST_BOX = 0.15, 0.5, 4.0
+_CORNERS_FIT, _CORNERS_FIT_BETTER = 0.5, 0.15  # overlap of a box, read as corners, with the joints' box
+_STAND_INS = ((0.0, 0.0), (-1.0, -1.0))  # pixels that files put where nothing was labelled
 _BENT, _AGAINST, _AGAINST_ALONE = 0.12, -0.3, -0.5
 _OPPOSITE = -0.5  # cosine between the axes of hips and shoulders: people twist by less than 120 degrees
 
@@ -61,10 +63,9 @@ def measure(record: Record) -> Measures:
     joints, pixels = np.asarray(record.joints_mm, np.float64), np.asarray(record.joints_px, np.float64)
     found = [*_values(record, skeleton), *_marks(record, skeleton), *_box(record)]
     joints, pixels = _whole_rows(joints), _whole_rows(pixels)
-    reprojection = _reprojection(record, joints, pixels)
-    if reprojection[1] > REPROJECTION:
-        text = f"2D labels lie {reprojection[0]:.1f} px (median), {reprojection[1]:.0%} of the box, from the projected "
-        found.append(Finding("reprojection", f"{text}3D labels: camera, unit, axes or joint order of one is wrong"))
+    apart = np.linalg.norm(record.camera.project_camera(joints) - pixels, axis=1)
+    reprojection = _reprojection(apart, record)
+    found += _apart(apart, reprojection, record, skeleton)
     limbs = limb_lengths(joints, skeleton)
     found += [*_lengths(joints, limbs, skeleton), *_symmetry(limbs)]
     facing, evidence = facing_agreement(joints, skeleton)
@@ -84,6 +85,10 @@ def _values(record: Record, skeleton: Skeleton) -> list[Finding]:
         if odd.any():
             text = f"{name} of {_names(skeleton, odd)}: expected finite numbers, or NaN in all places of the joint"
             found.append(Finding("values", text))
+    unlabelled = np.any([(record.joints_px == place).all(1) for place in _STAND_INS], axis=0)
+    if unlabelled.any():
+        text = f"joints_px of {_names(skeleton, unlabelled)} are exactly 0, 0 or -1, -1: a joint without label is NaN"
+        found.append(Finding("values", text))
     with np.errstate(invalid="ignore"):
         behind = record.joints_mm[:, 2] <= 0
     if behind.any():
@@ -117,10 +122,11 @@ def _box(record: Record) -> list[Finding]:
     shown = f"box {np.round(box, 1).tolist()}"
     if (low >= size).any() or (high <= 0).any():
         return [Finding("box", f"{shown} lies outside the picture of {size[0]} x {size[1]}")]
-    points = record.joints_px[np.isfinite(record.joints_px).all(1)]
-    points = points[((points >= -0.5) & (points <= size - 0.5)).all(1)]
+    points = record.joints_px[_inside(record.joints_px, record.camera.size)]
     if len(points) < 4:
         return []
+    if len(points) > len(record.joints_px) // 2 and _fits_as_corners(box, points):
+        return [Finding("box", f"{shown} fits the joints if read as left, top, right, bottom; expected width, height")]
     slack = _BOX_SLACK * box[2:].max()
     inside = float(((points >= low - slack) & (points <= high + slack)).all(1).mean())
     if inside < _IN_BOX:
@@ -131,15 +137,46 @@ def _box(record: Record) -> list[Finding]:
     return []
 
 
-def _reprojection(
-    record: Record, joints: Float[np.ndarray, "j 3"], pixels: Float[np.ndarray, "j 2"]
-) -> tuple[float, float]:
-    distance = np.linalg.norm(record.camera.project_camera(joints) - pixels, axis=1)
-    distance = distance[np.isfinite(distance)]
-    if not len(distance):
+def _fits_as_corners(box: Float[np.ndarray, " 4"], points: Float[np.ndarray, "n 2"]) -> bool:
+    """Whether the last two numbers are rather the right and lower edge than width and height."""
+    tight = np.concatenate([points.min(0), points.max(0)])
+    given, read = (_overlap(np.concatenate([box[:2], end]), tight) for end in (box[:2] + box[2:], box[2:]))
+    return read > _CORNERS_FIT and read > given + _CORNERS_FIT_BETTER
+
+
+def _overlap(a: Float[np.ndarray, " 4"], b: Float[np.ndarray, " 4"]) -> float:
+    """Intersection over union of two boxes given by corners."""
+    both = float(np.prod(np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)))
+    areas = [float(np.prod(np.maximum(c[2:] - c[:2], 0))) for c in (a, b)]
+    return both / max(sum(areas) - both, 1e-9)
+
+
+def _reprojection(apart: Float[np.ndarray, " j"], record: Record) -> tuple[float, float]:
+    known = apart[np.isfinite(apart)]
+    if not len(known):
         return np.nan, np.nan
-    middle = float(np.median(distance))
+    middle = float(np.median(known))
     return middle, middle / float(record.box_xywh[2:].max())
+
+
+def _apart(
+    apart: Float[np.ndarray, " j"], middle: tuple[float, float], record: Record, skeleton: Skeleton
+) -> list[Finding]:
+    """2D labels far from the projected 3D labels: most of them, or single ones that lie in the picture."""
+    if middle[1] > REPROJECTION:
+        text = f"2D labels lie {middle[0]:.1f} px (median), {middle[1]:.0%} of the box, from the projected 3D labels"
+        return [Finding("reprojection", f"{text}: camera, unit, axes or joint order of one is wrong")]
+    with np.errstate(invalid="ignore"):
+        far = (apart > FARTHEST * record.box_xywh[2:].max()) & _inside(record.joints_px, record.camera.size)
+    if not far.any():
+        return []
+    text = f"{_names(skeleton, far)}: 2D labels lie up to {apart[far].max():.1f} px from the projected 3D labels"
+    return [Finding("reprojection", f"{text}: exchanged in one of them, or the camera is wrong")]
+
+
+def _inside(pixels: Float[np.ndarray, "j 2"], size: tuple[int, int]) -> Bool[np.ndarray, " j"]:
+    with np.errstate(invalid="ignore"):
+        return ((pixels >= -0.5) & (pixels <= np.array(size) - 0.5)).all(1)
 
 
 def _at(joints: Float[np.ndarray, "j 3"], skeleton: Skeleton, name: str) -> Float[np.ndarray, " 3"]:

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from metricpose.data.faults import Faults
+from metricpose.data.faults import Faults, fault, need_file
 from metricpose.data.pictures import Picture
 from metricpose.data.readers.contract import Description, Index, Item, Labels, Reader, Stretch
 from metricpose.data.shards import Shard, shard_path
+from metricpose.data.storage import INDEX, Entry, LocalFolder, read_index
+from metricpose.files import sha256
 from metricpose.types import Record
+
+_REMEDY = "Copy it again, or delete all shards from it on and run data prepare --resume."
 
 ABOUT = Description(
     name="shards",
@@ -33,15 +37,27 @@ ABOUT = Description(
 
 
 def index(folder: Path, split: str, faults: Faults) -> Sequence[Item]:
-    """All records, by their place."""
-    stretches, number = [], 0
-    while shard_path(folder, number).exists():
+    """All records, by their place; a shard that the folder's index names must be there and as it says."""
+    stretches, number, named = [], 0, []
+    with faults.catch(INDEX):
+        named = read_index(LocalFolder(folder))
+    while number < len(named) or shard_path(folder, number).exists():
         path = shard_path(folder, number)
         with faults.catch(path.name):
+            if number < len(named):
+                _check(path, named[number])
             shard = _open(path)
             stretches.append(Stretch(len(shard), partial(_item, path, shard.skeleton)))
         number += 1
     return Index(stretches)
+
+
+def _check(path: Path, entry: Entry) -> None:
+    need_file(path, f"the shard that {INDEX} names", _REMEDY)
+    if path.stat().st_size != entry.bytes:
+        raise fault(path, f"{entry.bytes:,} bytes, as {INDEX} says", f"{path.stat().st_size:,}", _REMEDY)
+    if sha256(path) != entry.sha256:
+        raise fault(path, f"the SHA-256 that {INDEX} names", "another one", _REMEDY)
 
 
 def _item(path: Path, skeleton: str, row: int) -> Item:
