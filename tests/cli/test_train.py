@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+import re
+from types import SimpleNamespace
 
 import cv2
 import pytest
 import yaml
 
+from metricpose.cli.assembly import build_data, with_steps
+from metricpose.cli.dry_run import duration
+from metricpose.cli.main import main as command
 from metricpose.cli.train import main, run
+from metricpose.config import load_recipe
 from metricpose.data.shards import shard_path, write_shard
 from metricpose.errors import DataError, InputError
 from metricpose.weights import load_model, save_model
@@ -37,13 +43,100 @@ def recipe(tmp_path):
     return path
 
 
+def words(capsys):
+    """What was printed, without the lines of tables and where their cells were broken."""
+    return " ".join(re.sub(r"[^\x00-\x7f]", " ", capsys.readouterr().out).split())
+
+
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(recipe, capsys):
     assert run(str(recipe), dry_run=True) == {}
-    printed = capsys.readouterr().out
-    assert "try: metro" in printed
-    assert "3 per batch from shards" in printed
-    assert "4 records" in printed
+    printed = words(capsys)
+    assert "try: dry run, nothing is written" in printed
+    assert "train 4 3 1.5 metricpose" in printed  # people, per batch, passes in 2 steps of 3
+    assert "metro, mobilenetv2, 32 px, metricpose_25: 2." in printed
+    assert "measured with the recipe's batch of 4" in printed
+    assert "volume_mm 4 x 25 x 3" in printed
+    assert "the run 2 steps in about" in printed
+    assert "3 people of val, every 1,000 steps" in printed
     assert not (recipe.parent / "out").exists()
+
+
+def test_a_dry_run_tells_what_is_missing(recipe, capsys):
+    changes = ["data.train.0.supervision=2d", "data.train.1.supervision=2d", "data.validation=null"]
+    run(str(recipe), dry_run=True, set=changes)
+    printed = words(capsys)
+    assert "2d kept" in printed
+    assert "none: only the loss will be seen" in printed
+    assert "no source has 3D labels" in printed
+
+
+PREPARE = "{dataset: h36m, split: train, sample: 'every:5,motion:100'}"
+COMMAND = "metricpose data prepare h36m DIR --split train --sample every:5,motion:100 --out"
+
+
+def test_faults_end_a_dry_run_with_code_2_and_are_told_all_at_once(recipe, capsys, monkeypatch):
+    monkeypatch.delenv("NOWHERE", raising=False)
+    gone = recipe.parent / "gone"
+    changes = [
+        f"data.train.0={{kind: shards, path: {gone}, prepare: {PREPARE}}}",
+        "data.validation.path=${NOWHERE}/val",
+        "init_backbone=${NOWHERE}",
+    ]
+    assert command(["train", str(recipe), "--dry-run", "--set", *changes]) == 2
+    told = capsys.readouterr().err
+    assert "3 fault(s)" in told
+    assert f"data.train.0: no shards in {gone}; make them: {COMMAND} {gone}" in told
+    assert "data.validation: path ${NOWHERE}/val: the environment variable NOWHERE is not set" in told
+    assert "init_backbone: path ${NOWHERE}" in told
+    with pytest.raises(DataError, match="make them: metricpose data prepare h36m"):
+        run(str(recipe), set=changes[:1])
+    assert command(["train", str(recipe), "--dry-run", "--set", "training.lr=0"]) == 2
+    assert "training.lr" in capsys.readouterr().err
+    assert command(["train", str(recipe), "--dry-run", "--set", "init_from=none.safetensors"]) == 2
+    assert "no model file none.safetensors" in capsys.readouterr().err
+
+
+def test_shards_of_something_else_are_refused(recipe, capsys):
+    folder = recipe.parent / "train"
+    plan = {"set": "h36m_frames", "split": "train", "sample": "every:5,motion:100"}
+    changes = [f"data.train.0.prepare={PREPARE}"]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    run(str(recipe), dry_run=True, set=changes)
+    capsys.readouterr()
+    (folder / "plan.json").write_text(json.dumps(plan | {"set": "coco", "sample": "all"}))
+    assert command(["train", str(recipe), "--dry-run", "--set", *changes]) == 2
+    told = capsys.readouterr().err
+    assert "holds shards of coco instead of h36m, sample all instead of every:5,motion:100; make another" in told
+    assert COMMAND in told
+
+
+def test_a_full_disk_is_a_fault(recipe, capsys, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1e6))
+    assert command(["train", str(recipe), "--dry-run"]) == 2
+    assert re.search(r"has 1 MB free; checkpoints need [\d.]+ MB", capsys.readouterr().err)
+
+
+def test_epochs_in_place_of_steps(recipe):
+    changes = ["training.steps=0", "training.epochs=1.5"]
+    assert run(str(recipe), set=changes)["step"] == 2  # 1.5 passes over 4 people, 3 in a batch
+    kept = yaml.safe_load((recipe.parent / "out" / "recipe.yaml").read_text())["training"]
+    assert (kept["steps"], kept["epochs"]) == (2, 1.5)
+    with pytest.raises(InputError, match="the first source has no end"):
+        run(
+            str(recipe), set=[*changes, "data.train.0={kind: synthetic, generator: {size: 64}}", "data.validation=null"]
+        )
+    config = load_recipe(recipe, [*changes, "model={name: lifting, preset: narrow, config: {side: 32}}"])
+    assert with_steps(config, build_data(config)).model.build().horizon_steps == 2
+    config = load_recipe(recipe, ["training.steps=5", "training.epochs=1.5"])
+    assert with_steps(config, build_data(config)) is config
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0123, "12 ms"), (3.44, "3.4 s"), (300, "5 min"), (26_400, "7 h 20 min"), (273_600, "3 d 4 h")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
 
 
 def test_a_run_leaves_a_usable_model_and_the_recipe_as_used(recipe):
@@ -118,5 +211,5 @@ def test_people_with_all_labels_and_photographs_with_weak_ones_train_together(re
     watched = (tmp_path / "out" / "validation.csv").read_text().splitlines()
     assert watched[0] == "step,wrong_order_percent"
     assert len(watched) == 3
-    run(str(recipe), dry_run=True, set=["data.train.0.supervision=2d"])
+    run(str(recipe), max_minutes=1e-9, set=["data.train.0.supervision=2d", "out=" + str(tmp_path / "weak")])
     assert "4 records, 2d labels only" in capsys.readouterr().out

@@ -4,11 +4,18 @@ import tracemalloc
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
+import torch
 
 from metricpose.data import mixing
+from metricpose.data.loading import SampleMaker
 from metricpose.data.mixing import Phase, Stream, batch_counts
+from metricpose.data.pipeline import Augmentation
+from metricpose.data.weaken import weaken
 from metricpose.errors import InputError
+from metricpose.skeleton import catalog
+from people import People
 
 
 def stream(counts=(3, 2), lengths=(7, 5), seed=1):
@@ -118,3 +125,31 @@ def test_ten_million_records_need_no_long_table():
     assert len(seen) == 4 * 64
     assert max(seen) > 9_000_000
     assert peak < 8e6
+
+
+def test_a_batch_of_several_data_sets_keeps_their_shares_and_what_each_labels():
+    """3D in two skeletons and 2D in two others: rows in the order of the sources, weights as the conversions say."""
+    net = catalog.get("mpi_inf_3dhp_17")
+    kinds = [("mpi_inf_3dhp_17", "full"), ("h36m_17", "full"), ("mpii_16", "2d"), ("coco_17", "2d")]
+    sources = [weaken(People(5, skeleton=name), kind) for name, kind in kinds]
+    counts = batch_counts(16, [0.5, 0.25, 0.125, 0.125])
+    assert counts == (8, 4, 2, 2)
+    maker = SampleMaker(sources, 48, net, Augmentation())
+    mixed = stream(counts, [5] * 4)
+    for step in (0, 3):
+        packed = maker[mixed.batch(step)]
+        rows = iter(range(16))
+        for (name, kind), count in zip(kinds, counts, strict=True):
+            valid = catalog.conversion(catalog.get(name), net).valid
+            for row in (next(rows) for _ in range(count)):
+                # Left and right change places in mirrored pictures, but none of these sets labels one side alone.
+                assert packed["z_w"][row].tolist() == (valid if kind == "full" else np.zeros(17)).astype(float).tolist()
+                if kind == "full":
+                    np.testing.assert_array_equal(packed["uv_w"][row], valid)
+                else:  # joints outside their photograph were taken away
+                    assert not packed["uv_w"][row][~torch.from_numpy(valid)].any()
+                    assert packed["uv_w"][row].any()
+                assert packed["abs_w"][row] == float(kind == "full")
+                masked = packed["z_w"][row] == 0
+                assert (packed["joints_mm"][row][masked] == 0).all()
+                assert (packed["joints_px"][row][packed["uv_w"][row] == 0] == 0).all()

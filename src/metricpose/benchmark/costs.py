@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from metricpose.training.memory import peak_bytes, saved_bytes
 from metricpose.benchmark.run import cost
+from metricpose.training.memory import peak_bytes, saved_bytes
 from metricpose.types import Batch
 from metricpose.weights import build_model
 

@@ -17,11 +17,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from metricpose.benchmark.costs import best_ms
-from metricpose.training.memory import peak_bytes, saved_bytes
 from metricpose.heatmap.decode import soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres
 from metricpose.models.backbone import build_backbone
 from metricpose.models.columns import PLANES, Column
+from metricpose.training.memory import peak_bytes, saved_bytes
 
 _COLUMN_WIDTHS = (128, 192)  # as published
 _FEATURES = 256  # of the last deconvolution before a volume (Sun et al. 2018, HEMlets, CDL)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import yaml
 
-from metricpose.cli.assembly import build_data, build_network
+from metricpose.cli.assembly import build_data, build_network, with_steps
+from metricpose.cli.dry_run import dry_run as check_everything
+from metricpose.cli.dry_run import show
 from metricpose.config import Recipe, load_recipe
+from metricpose.errors import MetricposeError
 from metricpose.files import atomic_path
 from metricpose.training.loop import train
 
@@ -21,21 +25,34 @@ def run(
     Args:
         recipe: YAML file, or the name of one of the project's recipes.
         set: overrides such as training.lr=1e-3 or data.train.0.path=shards.
-        dry_run: check the recipe, the data and the model, print a summary, and stop.
+        dry_run: check recipe, data, labels and network, take a real batch, say what memory, time and disk the run
+            needs, and stop; exit code 2 if there is a fault.
         max_minutes: stop with a checkpoint after so many minutes.
     """
     overrides = list(set or [])
     if max_minutes is not None:
         overrides.append(f"training.max_minutes={max_minutes}")
+    if dry_run:
+        return _dry_run(recipe, overrides)
     loaded = load_recipe(recipe, overrides)
-    network, data = build_network(loaded), build_data(loaded)
+    data = build_data(loaded)
+    loaded = with_steps(loaded, data)
+    network = build_network(loaded)
     parameters, lengths = sum(p.numel() for p in network.parameters()), [len(s) for s in data.maker.sources]
     print(summary(loaded, parameters, lengths, data.counts))
-    if dry_run:
-        return {}
     _keep_recipe(loaded)
     facts = {"recipe": loaded.model_dump(mode="json", include={"name", "augmentation", "training"})}
     return train(network, loaded.model.name, data, loaded.training, loaded.folder, facts=facts)
+
+
+def _dry_run(recipe: str, overrides: list[str]) -> dict[str, float]:
+    """Print what the run will need, or its faults, which end the program with code 2."""
+    try:
+        show(check_everything(load_recipe(recipe, overrides)))
+    except MetricposeError as error:
+        print(f"metricpose train: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    return {}
 
 
 def summary(recipe: Recipe, parameters: int, lengths: list[int], counts: tuple[int, ...]) -> str:
