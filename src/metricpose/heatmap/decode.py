@@ -1,6 +1,7 @@
-"""From heatmap logits to probabilities, expectations (soft-argmax), marginals and covariances.
+"""From heatmap logits to probabilities, expectations (soft-argmax), marginals and covariances, step by step in torch.
 
-All of it is memory-bound, so the volume is touched as little as possible: once for the softmax, twice for the means of
+What decodes heatmaps without gradients uses `moments`, which goes from the logits to means and covariances at once. All
+of it here is memory-bound, so the volume is touched as little as possible: once for the softmax, twice for the means of
 all axes, three times for the full covariance. The rest works on the small marginals. The volume's axes are taken in the
 order in which they lie in memory, whatever order they are named in: copies and sums then go along whole rows (ten times
 faster for 64^3 cells of a channels-last network on a CPU). Everything is computed in float32 (float64 stays float64),
@@ -23,7 +24,7 @@ def full_precision(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 def softmax_nd(logits: Float[Tensor, "*shape"], dims: Sequence[int]) -> Float[Tensor, "*shape"]:
     """Softmax over all cells of the axes `dims` together; float32 or float64, the maximum subtracted first."""
-    axes = tuple(dims[i] % logits.ndim for i in _memory_order(logits, dims))
+    axes = tuple(dims[i] % logits.ndim for i in memory_order(logits, dims))
     last = tuple(range(-len(axes), 0))
     moved = full_precision(logits).movedim(axes, last)
     prob = moved.flatten(-len(axes)).softmax(-1).view(moved.shape)
@@ -42,13 +43,13 @@ def marginals_1d(prob: Float[Tensor, " ..."], dims: Sequence[int]) -> list[Float
 
     The whole heatmap is read twice, however many axes it has.
     """
-    order = _memory_order(prob, dims)[::-1]
+    order = memory_order(prob, dims)[::-1]
     innermost_first = tuple(range(-1, -len(dims) - 1, -1))
     found = _marginals_of_last(prob.movedim([dims[i] for i in order], innermost_first), len(dims))
     return [found[order.index(i)] for i in range(len(dims))]
 
 
-def _memory_order(x: Float[Tensor, " ..."], dims: Sequence[int]) -> list[int]:
+def memory_order(x: Float[Tensor, " ..."], dims: Sequence[int]) -> list[int]:
     """Places in `dims`, the axis with the largest steps in memory first."""
     return sorted(range(len(dims)), key=lambda i: -x.stride(dims[i]))
 
@@ -84,7 +85,7 @@ def covariance(
 
     Computed around the mean from the marginals of each pair of axes, so a sharp heatmap keeps its small variance.
     """
-    k, order = len(dims), _memory_order(prob, dims)
+    k, order = len(dims), memory_order(prob, dims)
     prob = prob.movedim([dims[i] for i in order], tuple(range(-k, 0)))
     axes = range(-k, 0)
     # Each pair marginal also yields the single ones: a chain of pairs covers every axis.

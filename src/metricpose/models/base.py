@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from metricpose.errors import InputError
-from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
-from metricpose.heatmap.grid import cell_centres, crop_pixels, metric_scale, metric_xy, metric_z
+from metricpose.heatmap.grid import GridKind, crop_pixels, metric_scale, metric_xy, metric_z
+from metricpose.heatmap.moments import Moments, expectation, spread
 from metricpose.losses import masked_mean, ordinal_ranking_losses
 from metricpose.models.backbone import Backbone, build_backbone
 from metricpose.skeleton import catalog
@@ -20,6 +20,8 @@ from metricpose.types import Batch, Pose
 
 COVARIANCE_FLOOR_MM2 = 1.0
 """Added to the diagonal of every covariance: float32 cannot promise that a sharp heatmap's is positive definite."""
+
+_XYZ = (-1, -2, -3)
 
 OutputT = TypeVar("OutputT")
 
@@ -141,19 +143,25 @@ class VolumeModel(nn.Module):
         return ordinal_term(z_mm, batch, weight=self._volume.weight_ordinal, scale_mm=self._volume.ordinal_scale_mm)
 
     def volume_covariance(
-        self, logits: Float[Tensor, "b j d h w"], scale: tuple[float, float, float]
+        self,
+        logits: Float[Tensor, "b j d h w"],
+        scale: tuple[float, float, float],
+        known: Float[Tensor, "b j 3 3"] | None = None,
     ) -> Float[Tensor, "b j 3 3"]:
-        """Covariance of each joint's x, y, z in its volume; `scale` is the unit wanted per unit of the corner grid."""
-        return volume_covariance(logits, scale)
+        """As the function `volume_covariance`."""
+        return volume_covariance(logits, scale, known)
 
     def calibrated(self, covariance_mm2: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b j 3 3"]:
         """Covariances with the floor added and the calibration applied."""
         return calibrated(covariance_mm2, self._volume.calibration)
 
-    def metric_covariance(self, logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
+    def metric_covariance(
+        self, logits: Float[Tensor, "b j d h w"], known: Float[Tensor, "b j 3 3"] | None = None
+    ) -> Float[Tensor, "b j 3 3"]:
         """Calibrated covariance of each joint in the metric volume, mm^2, axes x, y, z of the crop camera."""
         config = self._volume
-        return self.calibrated(self.volume_covariance(logits, metric_scale(config.side, config.stride, config.box_mm)))
+        scale = metric_scale(config.side, config.stride, config.box_mm)
+        return self.calibrated(self.volume_covariance(logits, scale, known))
 
 
 def ordinal_term(z_mm: Float[Tensor, "b j"], batch: Batch, *, weight: float, scale_mm: float) -> Float[Tensor, ""]:
@@ -189,12 +197,21 @@ def calibrated(
 
 
 def volume_covariance(
-    logits: Float[Tensor, "b j d h w"], scale: tuple[float, float, float]
+    logits: Float[Tensor, "b j d h w"],
+    scale: tuple[float, float, float],
+    known: Float[Tensor, "b j 3 3"] | None = None,
+    grid: GridKind = "corner",
 ) -> Float[Tensor, "b j 3 3"]:
-    """Covariance of x, y, z in each joint's volume; `scale` is the unit wanted per unit of the corner grid."""
+    """Covariance of x, y, z in each joint's volume.
+
+    Args:
+        logits: of the volumes.
+        scale: the unit wanted per unit of the grid.
+        known: the covariance on the grid, if `volume_moments` gave it.
+        grid: where the cells are.
+    """
     factors = torch.tensor(scale, device=logits.device)
-    axes = _corner_axes(logits, 3)
-    return covariance(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), axes) * (factors[:, None] * factors)
+    return (spread(logits, _XYZ, grid) if known is None else known) * (factors[:, None] * factors)
 
 
 def split_volumes(channels: Float[Tensor, "b dj h w"], depth_bins: int) -> Float[Tensor, "b j d h w"]:
@@ -204,13 +221,12 @@ def split_volumes(channels: Float[Tensor, "b dj h w"], depth_bins: int) -> Float
 
 def plane_means(logits: Float[Tensor, "b j h w"]) -> Float[Tensor, "b j 2"]:
     """Soft-argmax x, y of each joint's plane on the corner grid, in [0, 1]."""
-    return soft_argmax(softmax_nd(logits, (-1, -2)), (-1, -2), _corner_axes(logits, 2))
+    return expectation(logits, _XYZ[:2], "corner").mean
 
 
-def volume_means(logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3"]:
-    """Soft-argmax x, y, z of each joint's volume on the corner grid, in [0, 1]; the softmax runs over all voxels."""
-    return soft_argmax(softmax_nd(logits, (-1, -2, -3)), (-1, -2, -3), _corner_axes(logits, 3))
+def volume_moments(logits: Float[Tensor, "b j d h w"], grid: GridKind = "corner") -> Moments:
+    """Soft-argmax x, y, z of each joint's volume on the grid, corner: in [0, 1]; the softmax runs over all voxels.
 
-
-def _corner_axes(logits: Tensor, count: int) -> list[Tensor]:
-    return [cell_centres(logits.shape[-1 - i], "corner", device=logits.device) for i in range(count)]
+    With it comes their covariance, if it costs nothing.
+    """
+    return expectation(logits, _XYZ, grid)

@@ -50,7 +50,7 @@ from metricpose.geometry.absolute import view_weight
 from metricpose.heatmap.decode import full_precision
 from metricpose.heatmap.triplets import States
 from metricpose.models.backbone import Backbone, build_backbone
-from metricpose.models.base import calibrated, check_calibration, volume_covariance, volume_means
+from metricpose.models.base import calibrated, check_calibration, volume_covariance, volume_moments
 from metricpose.models.hemlets_targets import Labels, Outside, TargetMaps, part_indices
 from metricpose.models.recovery import BoneScale, FlatPose, Recovery
 from metricpose.models.upsampling import INIT_STD, Deconvolutions, initialise_small
@@ -127,13 +127,17 @@ class HemletsConfig(BaseModel):
 
 
 class HemletsOutput(NamedTuple):
-    """Maps of parts and joints (none where not `intermediate`), the volumes' logits, and their expectations."""
+    """Maps of parts and joints (none where not `intermediate`), the volumes' logits, and their expectations.
+
+    `spread` is the covariance of the volumes' corner-grid coordinates if it came with the expectations.
+    """
 
     hemlets: Float[Tensor, "b k s h w"]
     joint_maps: Float[Tensor, "b m h w"]
     logits_3d: Float[Tensor, "b j d h w"]
     px: Float[Tensor, "b j 2"]
     depth_mm: Float[Tensor, "b j"]
+    spread: Float[Tensor, "b j 3 3"] | None = None
 
 
 class UpsamplingBranch(nn.Module):
@@ -212,10 +216,11 @@ class Hemlets(BoneScale):
             maps = self.maps(features)
             upsampled = torch.cat([upsampled, self.encoder(maps)], 1)
         logits = self.head(upsampled).unflatten(1, (len(self.skeleton), config.depth_bins))
-        u = volume_means(logits)
+        u, spread = volume_moments(logits)
         hemlets, joint_maps = full_precision(maps).split(self.map_channels, 1)
         hemlets = hemlets.unflatten(1, (len(self.parts), self._map_count))
-        return HemletsOutput(hemlets, joint_maps, logits, u[..., :2] * config.side - 0.5, u[..., 2] * config.box_mm)
+        px, depth = u[..., :2] * config.side - 0.5, u[..., 2] * config.box_mm
+        return HemletsOutput(hemlets, joint_maps, logits, px, depth, spread)
 
     def decode(
         self,
@@ -232,7 +237,8 @@ class Hemlets(BoneScale):
         """
         config = self.config
         in_view = view_weight(output.px, config.side, self.cell, margin=config.fov_margin)
-        spread = volume_covariance(output.logits_3d, (float(config.side), float(config.side), config.box_mm))
+        scale = (float(config.side), float(config.side), config.box_mm)
+        spread = volume_covariance(output.logits_3d, scale, output.spread)
         pose = self.recover(FlatPose(output.px, output.depth_mm, in_view, spread), K, root_depth_mm, bone_lengths_mm)
         assert pose.covariance_mm2 is not None
         return pose._replace(covariance_mm2=calibrated(pose.covariance_mm2, config.calibration))

@@ -52,11 +52,17 @@ from torch import Tensor, nn
 from metricpose.errors import InputError
 from metricpose.geometry.absolute import pixel_rays, project, recover, view_weight
 from metricpose.geometry.bonedepth import BoneDepth
-from metricpose.heatmap.decode import full_precision, soft_argmax, softmax_nd
-from metricpose.heatmap.grid import cell_centres
+from metricpose.heatmap.decode import full_precision
 from metricpose.losses import any_known, l1_losses, masked_mean
 from metricpose.models.backbone import Backbone, build_backbone
-from metricpose.models.base import calibrated, check_calibration, ordinal_term, split_volumes, volume_covariance
+from metricpose.models.base import (
+    calibrated,
+    check_calibration,
+    ordinal_term,
+    split_volumes,
+    volume_covariance,
+    volume_moments,
+)
 from metricpose.models.lifter import VIEW_FACTS, Lifter, standard_factor, stature_chains, view_facts
 from metricpose.models.lifting_config import LiftingConfig
 from metricpose.models.recovery import BoneScale, FlatPose, place
@@ -75,11 +81,12 @@ from metricpose.models.s3ht_losses import (
 from metricpose.skeleton import catalog
 from metricpose.types import Batch, Pose
 
-_VOLUME = (-1, -2, -3)  # x, y, z
-
 
 class LiftingOutput(NamedTuple):
-    """Every step, regressed maps in float32; None for the steps a `variant` does not have."""
+    """Every step, regressed maps in float32; None for the steps a `variant` does not have.
+
+    `spread` is the covariance of the volumes' index-grid coordinates if it came with the expectations.
+    """
 
     bone_maps: Float[Tensor, "b n h w"] | None
     joint_maps: Float[Tensor, "b j h w"] | None
@@ -88,6 +95,7 @@ class LiftingOutput(NamedTuple):
     logits_3d: Float[Tensor, "b j d h w"]
     px: Float[Tensor, "b j 2"]
     depth_mm: Float[Tensor, "b j"]
+    spread: Float[Tensor, "b j 3 3"] | None = None
 
 
 class Lifting(BoneScale):
@@ -147,10 +155,10 @@ class Lifting(BoneScale):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.phase != "lifter"):
             maps = self.steps(self.backbone(images)[self.config.stride])
             logits = split_volumes(maps.volumes, self.config.depth_bins)
-            u = soft_argmax(softmax_nd(logits, _VOLUME), _VOLUME, _index_axes(logits))
+            u, spread = volume_moments(logits, "index")
             px, depth = u[..., :2] * self._extent(logits), (u[..., 2] - 0.5) * self.config.box_mm
             bones, joints, slab = (None if m is None else full_precision(m) for m in maps[:3])
-            return LiftingOutput(bones, joints, slab, maps.order, logits, px, depth)
+            return LiftingOutput(bones, joints, slab, maps.order, logits, px, depth, spread)
 
     def lift(self, output: LiftingOutput, K: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b j 3"]:
         """Root-relative pose in millimetres (figure 2 d); the root itself comes out only nearly at 0."""
@@ -174,7 +182,7 @@ class Lifting(BoneScale):
         config = self.config
         # The index grid's cells lie half a cell to the left of centred ones, and so does what they can reach.
         in_view = view_weight(output.px, config.side, self._cell, margin=config.fov_margin, centred=False)
-        flat = FlatPose(output.px, output.depth_mm, in_view, self._volume_covariance(output.logits_3d))
+        flat = FlatPose(output.px, output.depth_mm, in_view, self._volume_covariance(output))
         if config.recovery == "lifter" and root_depth_mm is None and bone_lengths_mm is None:
             pose = self._lifted(flat, self.lift(output, K), K)
         else:
@@ -250,18 +258,13 @@ class Lifting(BoneScale):
         """Pixels that the maps span: cell i of the index grid is read as pixel `_cell` times i."""
         return self._cell * logits.shape[-1]
 
-    def _volume_covariance(self, logits: Float[Tensor, "b j d h w"]) -> Float[Tensor, "b j 3 3"]:
+    def _volume_covariance(self, output: LiftingOutput) -> Float[Tensor, "b j 3 3"]:
         """Covariance of each joint's volume in (px, px, mm)."""
-        # From first to last cell, which is one unit of the corner grid.
-        plane, depth = self._cell * (logits.shape[-1] - 1), self.config.box_mm * (1 - 1 / logits.shape[-3])
-        return volume_covariance(logits, (float(plane), float(plane), depth))
+        plane = float(self._extent(output.logits_3d))
+        return volume_covariance(output.logits_3d, (plane, plane, self.config.box_mm), output.spread, "index")
 
 
 def _pixels_per_cell(stride: int, factor: int) -> int:
     if stride % factor:
         raise InputError(f"deconvolutions that refine {factor} times need a stride divisible by that, not {stride}")
     return stride // factor
-
-
-def _index_axes(logits: Float[Tensor, "b j d h w"]) -> list[Tensor]:
-    return [cell_centres(logits.shape[axis], "index", device=logits.device) for axis in _VOLUME]

@@ -59,7 +59,7 @@ from metricpose.losses import (
     masked_mean,
     relative_l1_losses,
 )
-from metricpose.models.base import VolumeConfig, VolumeModel, plane_means, split_volumes, volume_means
+from metricpose.models.base import VolumeConfig, VolumeModel, plane_means, split_volumes, volume_moments
 from metricpose.types import Batch, Pose
 
 _NEAREST_LABEL_MM = 300.0  # The 2023 losses on the pose leave out joints closer to the camera than this,
@@ -145,7 +145,8 @@ class MetrabsOutput(NamedTuple):
     """Logits of both heads and their expectations, which loss and decode share.
 
     `points_px` and `points_mm` are the expectations of everything the heads give: the joints again, unless the network
-    has more points than joints (`models.metrabs_points`).
+    has more points than joints (`models.metrabs_points`). `spread` is the covariance of the volumes' corner-grid
+    coordinates if it came with the means.
     """
 
     logits_2d: Float[Tensor, "b j h w"]
@@ -154,6 +155,7 @@ class MetrabsOutput(NamedTuple):
     volume_mm: Float[Tensor, "b j 3"]
     points_px: Float[Tensor, "b p 2"] | None = None
     points_mm: Float[Tensor, "b p 3"] | None = None
+    spread: Float[Tensor, "b p 3 3"] | None = None
 
 
 class Metrabs(VolumeModel):
@@ -168,8 +170,9 @@ class Metrabs(VolumeModel):
         logits = self.raw_logits(images)
         joints = len(self.skeleton)
         logits_2d, logits_3d = logits[:, :joints], split_volumes(logits[:, joints:], self.config.depth_bins)
-        px, volume_mm = self.pixels(plane_means(logits_2d)), self.metric(volume_means(logits_3d))
-        return MetrabsOutput(logits_2d, logits_3d, px, volume_mm, px, volume_mm)
+        u, spread = volume_moments(logits_3d)
+        px, volume_mm = self.pixels(plane_means(logits_2d)), self.metric(u)
+        return MetrabsOutput(logits_2d, logits_3d, px, volume_mm, px, volume_mm, spread)
 
     def decode(self, output: MetrabsOutput, K: Float[Tensor, "b 3 3"]) -> Pose:
         """Absolute poses in the crop cameras; `flags` are `geometry.absolute.Fallback` values."""
@@ -179,7 +182,7 @@ class Metrabs(VolumeModel):
             joints_px=project(found.joints_mm, K),
             joints_mm=found.joints_mm - found.joints_mm[:, root : root + 1],
             joints_abs_mm=found.joints_mm,
-            covariance_mm2=self.metric_covariance(output.logits_3d),
+            covariance_mm2=self.metric_covariance(output.logits_3d, output.spread),
             flags=found.flags,
         )
 

@@ -35,7 +35,7 @@ from metricpose.errors import InputError
 from metricpose.geometry.absolute import Absolute, Perspective
 from metricpose.heatmap.grid import crop_pixels
 from metricpose.models.backbone import Backbone
-from metricpose.models.base import plane_means, split_volumes, volume_means
+from metricpose.models.base import plane_means, split_volumes, volume_moments
 from metricpose.models.metrabs import Metrabs, MetrabsConfig, MetrabsOutput
 
 
@@ -72,8 +72,9 @@ class MetrabsPoints(Metrabs):
         logits = self.raw_logits(images)
         count, joints = self.config.points, list(self.readout)
         logits_2d, logits_3d = logits[:, :count], split_volumes(logits[:, count:], self.config.depth_bins)
-        px, volume_mm = self.pixels(plane_means(logits_2d)), self.metric(volume_means(logits_3d))
-        return MetrabsOutput(logits_2d, logits_3d, px[:, joints], volume_mm[:, joints], px, volume_mm)
+        u, spread = volume_moments(logits_3d)
+        px, volume_mm = self.pixels(plane_means(logits_2d)), self.metric(u)
+        return MetrabsOutput(logits_2d, logits_3d, px[:, joints], volume_mm[:, joints], px, volume_mm, spread)
 
     def pixels(self, u: Float[Tensor, "b j 2"]) -> Float[Tensor, "b j 2"]:
         """Corner-grid x and y in [0, 1] to crop pixels."""
@@ -81,9 +82,12 @@ class MetrabsPoints(Metrabs):
         centred = config.centred if config.centred_pixels is None else config.centred_pixels
         return crop_pixels(u, config.side, config.stride, centred)
 
-    def metric_covariance(self, logits: Float[Tensor, "b p d h w"]) -> Float[Tensor, "b j 3 3"]:
+    def metric_covariance(
+        self, logits: Float[Tensor, "b p d h w"], known: Float[Tensor, "b p 3 3"] | None = None
+    ) -> Float[Tensor, "b j 3 3"]:
         """Calibrated covariance of each joint in the metric volume, from the volumes of all points."""
-        return super().metric_covariance(logits[:, list(self.readout)])
+        joints = list(self.readout)
+        return super().metric_covariance(logits[:, joints], None if known is None else known[:, joints])
 
     def _recover(
         self, output: MetrabsOutput, K: Float[Tensor, "b 3 3"], perspective: Perspective, mix: float | Tensor

@@ -34,7 +34,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from metricpose.losses import aligned_l1_losses, any_known, masked_mean, relative_l1_losses
-from metricpose.models.base import VolumeConfig, VolumeModel, split_volumes, volume_means
+from metricpose.models.base import VolumeConfig, VolumeModel, split_volumes, volume_moments
 from metricpose.types import Batch, Pose
 
 
@@ -43,10 +43,11 @@ class MetroConfig(VolumeConfig):
 
 
 class MetroOutput(NamedTuple):
-    """The volumes' logits and their expectations in the metric box."""
+    """The volumes' logits, their expectations in the metric box, and their covariance if it came with them."""
 
     logits_3d: Float[Tensor, "b j d h w"]
     volume_mm: Float[Tensor, "b j 3"]
+    spread: Float[Tensor, "b j 3 3"] | None = None
 
 
 class Metro(VolumeModel):
@@ -59,7 +60,8 @@ class Metro(VolumeModel):
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> MetroOutput:
         """Crops in [0, 1] to heatmaps and their expectations."""
         logits = split_volumes(self.raw_logits(images), self.config.depth_bins)
-        return MetroOutput(logits, self.metric(volume_means(logits)))
+        u, spread = volume_moments(logits)
+        return MetroOutput(logits, self.metric(u), spread)
 
     def decode(self, output: MetroOutput, K: Float[Tensor, "b 3 3"]) -> Pose:
         """Root-relative poses; K is not used, and pixels and absolute positions are not known to this method."""
@@ -67,7 +69,7 @@ class Metro(VolumeModel):
         return Pose(
             joints_px=torch.full_like(output.volume_mm[..., :2], torch.nan),
             joints_mm=output.volume_mm - output.volume_mm[:, root : root + 1],
-            covariance_mm2=self.metric_covariance(output.logits_3d),
+            covariance_mm2=self.metric_covariance(output.logits_3d, output.spread),
         )
 
     def loss(self, output: MetroOutput, batch: Batch, step: int) -> dict[str, Tensor]:

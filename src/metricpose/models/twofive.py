@@ -39,7 +39,7 @@ from torch import Tensor
 from metricpose.geometry.absolute import view_weight
 from metricpose.heatmap.grid import metric_z, pixel_map
 from metricpose.losses import any_known, l1_losses, masked_mean
-from metricpose.models.base import VolumeConfig, VolumeModel, split_volumes, volume_means
+from metricpose.models.base import VolumeConfig, VolumeModel, split_volumes, volume_moments
 from metricpose.models.recovery import BoneScale, FlatPose, Recovery
 from metricpose.types import Batch, Pose
 
@@ -58,11 +58,12 @@ class TwofiveConfig(VolumeConfig):
 
 
 class TwofiveOutput(NamedTuple):
-    """The volumes' logits and their expectations."""
+    """The volumes' logits, their expectations, and their covariance if it came with them."""
 
     logits_3d: Float[Tensor, "b j d h w"]
     px: Float[Tensor, "b j 2"]
     depth_mm: Float[Tensor, "b j"]
+    spread: Float[Tensor, "b j 3 3"] | None = None
 
 
 class Twofive(VolumeModel, BoneScale):
@@ -76,8 +77,8 @@ class Twofive(VolumeModel, BoneScale):
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> TwofiveOutput:
         """Crops in [0, 1] to heatmaps and their expectations."""
         logits = split_volumes(self.raw_logits(images), self.config.depth_bins)
-        u = volume_means(logits)
-        return TwofiveOutput(logits, self.pixels(u[..., :2]), metric_z(u[..., 2], self.config.box_mm))
+        u, spread = volume_moments(logits)
+        return TwofiveOutput(logits, self.pixels(u[..., :2]), metric_z(u[..., 2], self.config.box_mm), spread)
 
     def decode(
         self,
@@ -97,7 +98,7 @@ class Twofive(VolumeModel, BoneScale):
             output.px, config.side, config.stride_train, margin=config.fov_margin, centred=config.centred
         )
         pixels = float(pixel_map(config.side, config.stride)[0])
-        covariance = self.volume_covariance(output.logits_3d, (pixels, pixels, config.box_mm))
+        covariance = self.volume_covariance(output.logits_3d, (pixels, pixels, config.box_mm), output.spread)
         flat = FlatPose(output.px, output.depth_mm, in_view, covariance)
         pose = self.recover(flat, K, root_depth_mm, bone_lengths_mm)
         assert pose.covariance_mm2 is not None
