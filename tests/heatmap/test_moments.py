@@ -9,7 +9,7 @@ import torch
 from metricpose.heatmap import moments
 from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
 from metricpose.heatmap.grid import cell_centres
-from metricpose.heatmap.moments import expectation, spread
+from metricpose.heatmap.moments import expectation, probabilities, spread
 from reference import heatmap_moments as reference
 
 XYZ = (-1, -2, -3)
@@ -175,6 +175,20 @@ def test_half_precision_is_read_as_float32():
         found, plain = expectation(logits, XYZ, "corner"), expectation(logits.float(), XYZ, "corner")
         assert all(torch.equal(a, b) for a, b in zip(found, plain))
         assert found.mean.dtype == torch.float32
+
+
+def test_probabilities_with_their_moments():
+    logits = random((2, 3, 4, 9, 17))
+    logits[1, 2, 3, 8, 16] = torch.nan
+    logits[0, 0, 0] = -torch.inf
+    prob, found = probabilities(logits.transpose(1, 2), (-1, -2), "centre")
+    torch.testing.assert_close(prob, softmax_nd(logits, (-1, -2)).transpose(1, 2), equal_nan=True)
+    alone = expectation(logits.transpose(1, 2), (-1, -2), "centre")
+    for a, b in zip(found, alone):
+        torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+    learning, without = probabilities(logits.requires_grad_(), (-1, -2), "centre")
+    assert learning.requires_grad
+    assert without.covariance is None
 
 
 def test_no_samples():

@@ -254,7 +254,7 @@ def scratch_size(z: int, y: int, x: int) -> int:
 
 @no_type_check
 @njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
-def moments_kernel(logits, starts, step, z, y, x, scratch, mean, spread):
+def moments_kernel(logits, starts, step, z, y, x, scratch, mean, spread, prob):
     """Means (n, 3) and covariances (n, 3, 3) of the axes z, y, x of n heatmaps, into `mean` and `spread`.
 
     Args:
@@ -263,6 +263,7 @@ def moments_kernel(logits, starts, step, z, y, x, scratch, mean, spread):
         z, y, x: float64 coordinates of the cells; one cell for an axis that is not there.
         scratch: float32, of `scratch_size`.
         mean, spread: float64 results.
+        prob: float32 (n, h w), the softmax itself, if there are no planes and it is wanted; else empty.
     """
     cells, bins = y.size * x.size, z.size
     total, weighted = scratch[:cells], scratch[cells : 2 * cells]
@@ -282,3 +283,7 @@ def moments_kernel(logits, starts, step, z, y, x, scratch, mean, spread):
             spread[j] = np.nan
         else:
             _finish(total, weighted, planes, ys, xs, z, mean[j], spread[j])
+        if prob.size > 0:
+            share = np.float32(np.nan) if reference == _NO_CELL else np.float32(1) / planes[0]
+            for i in range(cells):
+                prob[j, i] = total[i] * share

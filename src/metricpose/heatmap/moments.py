@@ -50,6 +50,18 @@ def expectation(logits: Float[Tensor, "*shape"], dims: Sequence[int], grid: Grid
     return Moments(soft_argmax(softmax_nd(logits, dims), dims, _coordinates(logits, dims, grid)), None)
 
 
+def probabilities(
+    logits: Float[Tensor, "*shape"], dims: tuple[int, int], grid: GridKind
+) -> tuple[Float[Tensor, "*shape"], Moments]:
+    """The softmax over two axes, for networks that go on with it, and what `expectation` finds of it."""
+    if _fusable(logits, dims) and [d % logits.ndim for d in dims] == [logits.ndim - 1, logits.ndim - 2]:
+        logits = logits.contiguous()
+        prob = torch.empty_like(logits, dtype=torch.float32)
+        return prob, _fused(logits, dims, grid, prob.flatten(-2).flatten(0, -2).numpy())
+    prob = softmax_nd(logits, dims)
+    return prob, Moments(soft_argmax(prob, dims, _coordinates(logits, dims, grid)), None)
+
+
 def spread(logits: Float[Tensor, "*shape"], dims: Sequence[int], grid: GridKind) -> Float[Tensor, "*b k k"]:
     """Covariance of the coordinates; arguments as `expectation`."""
     if _fusable(logits, dims):
@@ -72,7 +84,9 @@ def _fusable(logits: Tensor, dims: Sequence[int]) -> bool:
     return plain and not wanted and logits.numel() >= FEWEST and 1 <= len(dims) <= _AXES
 
 
-def _fused(logits: Tensor, dims: Sequence[int], grid: GridKind) -> Moments:
+def _fused(
+    logits: Tensor, dims: Sequence[int], grid: GridKind, prob: Float[np.ndarray, "n cells"] | None = None
+) -> Moments:
     order = memory_order(logits, dims)
     axes = [dims[i] % logits.ndim for i in order]
     ahead = [d for d in range(logits.ndim) if d not in axes]
@@ -80,7 +94,7 @@ def _fused(logits: Tensor, dims: Sequence[int], grid: GridKind) -> Moments:
     shape, strides = moved.shape[: len(ahead)], moved.stride()[: len(ahead)]
     sizes = (1,) * (_AXES - len(axes)) + tuple(moved.shape[len(ahead) :])
     step = moved.stride(len(ahead)) if len(axes) == _AXES else 0
-    mean, spread = _run(_flat(moved), _starts(tuple(shape), tuple(strides)), step, sizes, grid)
+    mean, spread = _run(_flat(moved), _starts(tuple(shape), tuple(strides)), step, sizes, grid, prob)
     places = [_AXES - len(axes) + order.index(i) for i in range(len(axes))]
     return Moments(
         torch.from_numpy(mean[:, places]).float().view(*shape, len(axes)),
@@ -122,15 +136,21 @@ def _kernel() -> Any:
 
 
 def _run(
-    flat: np.ndarray, starts: Int[np.ndarray, " n"], step: int, sizes: tuple[int, ...], grid: GridKind
+    flat: np.ndarray,
+    starts: Int[np.ndarray, " n"],
+    step: int,
+    sizes: tuple[int, ...],
+    grid: GridKind,
+    prob: Float[np.ndarray, "n cells"] | None,
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3 3"]]:
     """The kernel on all heatmaps, in as many threads as torch uses if there is enough to do."""
     fused, centres = _kernel(), [_centres(n, grid) for n in sizes]
     mean, spread = np.empty((len(starts), _AXES)), np.empty((len(starts), _AXES, _AXES))
+    prob = np.empty((len(starts), 0), np.float32) if prob is None else prob
 
     def work(part: slice) -> None:
         scratch = np.empty(fused.scratch_size(*sizes), np.float32)
-        fused.moments_kernel(flat, starts[part], step, *centres, scratch, mean[part], spread[part])
+        fused.moments_kernel(flat, starts[part], step, *centres, scratch, mean[part], spread[part], prob[part])
 
     threads = min(torch.get_num_threads(), len(starts))
     if threads <= 1 or len(starts) * sizes[0] * sizes[1] * sizes[2] < _PARALLEL:

@@ -50,8 +50,9 @@ from torch import Tensor, nn
 from metricpose.errors import InputError
 from metricpose.geometry.absolute import Fallback, fallback, project, view_weight
 from metricpose.geometry.depthcodec import DepthCodec, LinearCodec, ProjectiveCodec, edge_pixels
-from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
+from metricpose.heatmap.decode import covariance, soft_argmax
 from metricpose.heatmap.grid import cell_centres
+from metricpose.heatmap.moments import Moments, probabilities
 from metricpose.models.backbone import Backbone, build_backbone
 from metricpose.models.base import COVARIANCE_FLOOR_MM2
 from metricpose.models.columns import PLANES, Column, Plane, check_permutation
@@ -65,12 +66,16 @@ from metricpose.types import Batch, Pose
 
 
 class MargiposeOutput(NamedTuple):
-    """Maps and coordinates of every stage, see the module's table."""
+    """Maps and coordinates of every stage, see the module's table.
+
+    `spread` is the covariance of the last stage's maps if it came with the means.
+    """
 
     maps: Float[Tensor, "t b 3 j n n"]
     means: Float[Tensor, "t b 3 j 2"]
     u: Float[Tensor, "t b j 3"]
     px: Float[Tensor, "b j 2"]
+    spread: Float[Tensor, "b 3 j 2 2"] | None = None
 
 
 class Margipose(nn.Module):
@@ -112,16 +117,16 @@ class Margipose(nn.Module):
         x = self.adapter(self.backbone(images)[self.config.stride])
         found = [self._stage(x, 0)]
         for t in range(1, self.config.stages):
-            x = x + self.combiners[t - 1](found[-1].flatten(1, 2))
+            x = x + self.combiners[t - 1](found[-1][0].flatten(1, 2))
             found.append(self._stage(x, t))
-        maps = torch.stack(found)
-        means = plane_means(maps)
+        maps, means = (torch.stack(parts) for parts in zip(*((maps, moments.mean) for maps, moments in found)))
         u = self._coordinates(means)
-        return MargiposeOutput(maps, means, u, edge_pixels(self._seen(u[-1])[..., :2], (side, side)))
+        px = edge_pixels(self._seen(u[-1])[..., :2], (side, side))
+        return MargiposeOutput(maps, means, u, px, found[-1][1].covariance)
 
-    def _stage(self, x: Float[Tensor, "b c n n"], t: int) -> Float[Tensor, "b 3 j n n"]:
+    def _stage(self, x: Float[Tensor, "b c n n"], t: int) -> tuple[Float[Tensor, "b 3 j n n"], Moments]:
         logits = [getattr(self, f"{plane}_columns")[t](x) for plane in PLANES]
-        return softmax_nd(torch.stack(logits, 1), (-1, -2))
+        return probabilities(torch.stack(logits, 1), (-1, -2), "centre")
 
     def _coordinates(self, means: Float[Tensor, "t b 3 j 2"]) -> Float[Tensor, "t b j 3"]:
         """Eq. 3."""
@@ -193,8 +198,8 @@ class Margipose(nn.Module):
         x and y from xy. z is an even mixture of what zy and xz say, so where they disagree it is less certain; its
         correlation with x and y is left out, because three separate planes need not fit one covariance.
         """
-        maps = output.maps[-1]
-        xy, zy, xz = covariance(maps, (-1, -2), _axes(maps)).unbind(1)
+        maps, known = output.maps[-1], output.spread
+        xy, zy, xz = (covariance(maps, (-1, -2), _axes(maps)) if known is None else known).unbind(1)
         apart = output.means[-1, :, 1, :, 0] - output.means[-1, :, 2, :, 1]
         z = (zy[..., 0, 0] + xz[..., 1, 1]) / 2 + apart.square() / 4
         whole = xy.new_zeros(*z.shape, 3, 3)
