@@ -16,6 +16,7 @@ import re
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,13 @@ from layouts.broken import FAULTS, Fault
 from metricpose.cli.main import main as metricpose
 
 READERS = {"mpi test": ("mpi_inf_3dhp", "test"), "mpi train": ("mpi_inf_3dhp", "train"), "coco": ("coco", "val")}
-READERS |= {"own": ("own", "all"), "mupots": ("mupots", "test"), "shards": ("shards", "all")}
+READERS |= {"own": ("own", "all"), "mupots": ("mupots", "test"), "shards": ("shards", "all"), "h36m": ("h36m", "test")}
+MAKERS = {
+    "own": partial(rendered_photographs.own, people=1),
+    "coco": rendered_photographs.coco,
+    "mupots": rendered.mupots_3d,
+    "h36m": rendered.EXPORTS["h36m"],
+}
 EXPECTED = re.compile(r"^the set: items: \d+ items, the full set has")
 
 
@@ -45,7 +52,7 @@ def check(data: str, folder: Path) -> Said:
         name, split = READERS[data]
         code = metricpose(["data", "check", name, str(folder), "--split", split, "--show", "500"])
     if "│" not in text.getvalue():  # it could not even begin
-        return Said(code, [" ".join(text.getvalue().split())])
+        return Said(code, [" ".join(text.getvalue().partition("metricpose data check: ")[2].split())])
     lines = [line for line in text.getvalue().splitlines() if re.match(r"^[^\s│┃┏┡├└┌╭╰].*: ", line)]
     return Said(code, [line for line in lines if not re.match(r"left out|failed: |passed: |.*, split \w+: \d", line)])
 
@@ -53,13 +60,10 @@ def check(data: str, folder: Path) -> Said:
 def make(names: set[str], home: Path) -> None:
     """The correct data sets."""
     actors = Actors()
-    for name in names - {"shards"}:
-        if name == "own":
-            rendered_photographs.own(actors, home / name, people=1)
-        elif name.startswith("mpi"):
-            rendered.mpi_inf_3dhp(actors, home / name)
-        else:
-            {"coco": rendered_photographs.coco, "mupots": rendered.mupots_3d}[name](actors, home / name)
+    for name in names - MAKERS.keys() - {"shards"}:
+        rendered.mpi_inf_3dhp(actors, home / name)
+    for name in names & MAKERS.keys():
+        MAKERS[name](actors, home / name)
     if "shards" in names:
         rendered_photographs.own(actors, home / "photographs", people=1)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -61,6 +61,7 @@ def test_what_determines_no_camera() -> None:
         (Fit(np.diag([260.0, -260, 1]), 0.0), r"found focal lengths of 260, -260"),
         (Fit(np.diag([260.0, 260, 1]), 7.5), r"expected labels within 5 pixels of each other.* found 7\.5"),
         (Fit(np.diag([260.0, 260, 1]), np.nan), r"found nan"),
+        (Fit(np.diag([260.0, 260, 1]), 0.0), r"principal point lies near the centre of 200 x 160 .* found 0, 0\. Were"),
     ],
 )  # fmt: skip
 def test_impossible_cameras_are_refused(fit: Fit | None, message: str) -> None:

@@ -13,6 +13,7 @@ from metricpose.data.faults import fault
 _ROUNDS, _SPREADS, _EXACT_PX = 5, 3.0, 1e-6
 _LEAST_POINTS = 12
 _WIDEST, _NARROWEST = 0.2, 20.0  # focal lengths, in longer sides of the picture
+_OFF_CENTRE = 0.2  # principal point, in longer sides of the picture
 
 
 class Fit(NamedTuple):
@@ -117,4 +118,8 @@ def need_fit(fit: Fit | None, size: tuple[int, int], path: Path, names: str, *, 
     if not fit.residual_px <= residual_px:
         wanted = f"{names} within {residual_px:.0f} pixels of each other in some pinhole camera"
         raise fault(path, wanted, f"{fit.residual_px:.1f} (median)", remedy)
+    off = fit.K[:2, 2] - (np.array(size) - 1) / 2
+    if not (np.abs(off) <= _OFF_CENTRE * longer).all():
+        wanted = f"{names} of a camera whose principal point lies near the centre of {size[0]} x {size[1]} pixels"
+        raise fault(path, wanted, "{:.0f}, {:.0f}".format(*fit.K[:2, 2]), f"Were the pictures resized? {remedy}")
     return fit

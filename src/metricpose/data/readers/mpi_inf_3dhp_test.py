@@ -87,6 +87,8 @@ def read_recording(path: Path, size: tuple[int, int]) -> Recorded:
         if not np.isfinite(values).all():
             raise fault(path, f"finite numbers in {name} of valid frames", "NaN or infinity", _REMEDY)
     scales.check_thighs(metric, path)
+    if np.array_equal(metric, universal):
+        raise fault(path, f"{scales.METRIC} other than {scales.UNIVERSAL}", "the same numbers", _REMEDY)
     fit = fit_intrinsics(metric.reshape(-1, 3), pixels.reshape(-1, 2))
     fit = need_fit(fit, size, path, "annot2 and annot3", residual_px=_RESIDUAL_PX)
     return Recorded(
