@@ -133,7 +133,7 @@ def test_epochs_in_place_of_steps(recipe):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0123, "12 ms"), (3.44, "3.4 s"), (300, "5 min"), (26_400, "7 h 20 min"), (273_600, "3 d 4 h")],
+    [(0.0123, "12 ms"), (3.44, "3.4 s"), (73, "73.0 s"), (300, "5 min"), (26_400, "7 h 20 min"), (273_600, "3 d 4 h")],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text

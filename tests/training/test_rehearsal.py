@@ -64,6 +64,27 @@ def test_memory_holds_weights_gradients_moments_average_and_activations(found):
     assert found.memory_bytes - sgd.memory_bytes == pytest.approx(weights, rel=0.01)
 
 
+@pytest.mark.parametrize(("fits", "measured", "memory"), [(8, 8, 12345), (4, 4, None)])
+def test_on_cuda_the_allocator_says_what_a_batch_needs(monkeypatch, fits, measured, memory):
+    """Without a GPU: the calls, and what becomes of a batch that does not fit."""
+    for name in ("reset_peak_memory_stats", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda *place: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda place: 12345)
+    monkeypatch.setattr(rehearsal, "_on_cpu", rehearsal._on_gpu)
+    step, sizes = rehearsal._Stage.step, []
+
+    def limited(stage, packed, number):
+        if len(packed["images"]) > fits:
+            raise torch.cuda.OutOfMemoryError
+        sizes.append(len(packed["images"]))
+        return step(stage, packed, number)
+
+    monkeypatch.setattr(rehearsal._Stage, "step", limited)
+    seen = rehearse(network(), data(8), settings(batch_size=8), PLACE)
+    assert (seen.people, seen.measured, seen.memory_bytes) == (8, measured, memory)
+    assert sizes == ([8] * 4 if fits == 8 else [2] * 3 + [4] * 3)
+
+
 def test_parts_take_people_of_the_first_and_the_last_source():
     packed = {"images": torch.arange(7)[:, None], "K": torch.arange(7)}
     assert part(packed, 2)["K"].tolist() == [0, 6]

@@ -234,7 +234,7 @@ def size(count: float | int) -> str:
 
 def duration(seconds: float | int) -> str:
     """Seconds in the units that suit: 12 ms, 3.4 s, 5 min, 7 h 20 min, 3 d 4 h."""
-    if seconds < 60:
+    if seconds < 120:
         return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     hours, days = divmod(minutes, 60), divmod(round(minutes / 60), 24)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -230,8 +230,9 @@ def _on_gpu(stage: _Stage, packed: Packed, seconds: float | int) -> tuple[int, f
         best = min(stage.step(packed, last) for _ in range(3))
         return whole, best, torch.cuda.max_memory_allocated(device)
     except torch.cuda.OutOfMemoryError:
-        stage.run.optimizer.zero_grad(set_to_none=True)
-        torch.cuda.empty_cache()
+        pass  # What the step held is only let go of when the exception is.
+    stage.run.optimizer.zero_grad(set_to_none=True)
+    torch.cuda.empty_cache()
     sizes = [min(_SMALL, whole), min(2 * _SMALL, whole)]
     times = [min(stage.step(part(packed, n), last) for _ in range(3)) for n in sizes]
     return sizes[-1], extrapolated(sizes, times, whole), None
@@ -262,11 +263,10 @@ def _validation_seconds(run: Run, data: TrainingData, config: TrainingConfig, pl
     first = data.validation[0]
     few = part(first, min(2 * _SMALL, len(first["images"])))
     people = sum(len(batch["images"]) for batch in data.validation)
-    clock: Callable[[], float] = time.perf_counter
     validate(run.average.model, [few], place.device, config.precision)
-    start = clock()
+    start = time.perf_counter()
     validate(run.average.model, [few], place.device, config.precision)
-    return (clock() - start) * people / len(few["images"])
+    return (time.perf_counter() - start) * people / len(few["images"])
 
 
 def _fixed_bytes(run: Run) -> int:
