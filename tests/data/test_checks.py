@@ -142,3 +142,20 @@ def test_a_part_of_the_items_and_several_processes(tmp_path: Path) -> None:
     assert spread(7, 3) == [0, 3, 6]
     assert spread(3, 9) == [0, 1, 2]
     assert spread(5, 1) == [0]
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_resized_picture_is_found_by_those_of_the_same_camera(tmp_path: Path, factor: float) -> None:
+    write_own(tmp_path, 8)
+    path = tmp_path / "images" / "002.png"
+    image = cv2.imread(str(path))
+    assert image is not None
+    cv2.imwrite(str(path), cv2.resize(image, None, fx=factor, fy=factor))
+    report = check(own.READER, tmp_path, "all")
+    assert ("p002", "readable") in faults(report)
+    size = f"{round(200 * factor)} x {round(160 * factor)}, of 7 others with the same K 200 x 160"
+    assert any(size in place.finding.text for place in report.faults)
+    cv2.imwrite(str(path), image[:-3])  # such as Human3.6M's cameras, of which one cuts off two rows
+    own._open.cache_clear()
+    own._record.cache_clear()
+    assert check(own.READER, tmp_path, "all").passed

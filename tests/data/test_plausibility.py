@@ -73,6 +73,20 @@ def change(joint: str, value: tuple[float, float, float]) -> Callable[[Record], 
     return apply
 
 
+def change_px(joint: str, value: tuple[float, float]) -> Callable[[Record], Record]:
+    def apply(made: Record) -> Record:
+        pixels = made.joints_px.copy()
+        pixels[catalog.METRICPOSE_25.index(joint)] = value
+        return replace(made, joints_px=pixels)
+
+    return apply
+
+
+def corners(made: Record) -> Record:
+    x, y, w, h = made.box_xywh
+    return replace(made, box_xywh=np.array([x, y, x + w, y + h]))
+
+
 def swap(*names: str) -> Callable[[Record], Record]:
     """Exchange left and right of these joints, in 3D and 2D alike."""
 
@@ -106,6 +120,12 @@ FAULTS: dict[str, tuple[Callable[[Record], Record], str, str]] = {
     "all swapped": (swap(*ALL_SIDES), "left and right", "knees, feet or nose point backward"),
     "xyxy box": (
         lambda r: replace(r, box_xywh=np.array([r.box_xywh[0] + 80, r.box_xywh[1] + 90, 100, 100])), "box", "w, h?"),
+    "corners": (corners, "box", "fits the joints if read as left, top, right, bottom"),
+    "one joint elsewhere": (
+        lambda r: change_px("l_wrist", tuple((r.joints_px[13] + (0.13 * r.box_xywh[2:].max(), 0)).tolist()))(r),
+        "reprojection", "^l_wrist: 2D labels lie up to 1[0-9.]+ px from the projected"),
+    "zeros for a missing joint": (change_px("r_ear", (0.0, 0.0)), "values", "joints_px of r_ear are exactly 0, 0 or"),
+    "-1 for a missing joint": (change_px("r_ear", (-1.0, -1.0)), "values", "joints_px of r_ear are exactly 0, 0 or"),
     "box outside": (lambda r: replace(r, box_xywh=np.array([500.0, 5, 10, 10])), "box", "outside the picture of 200"),
     "large box": (lambda r: replace(r, box_xywh=np.array([-300.0, -300, 800, 800])), "box", "times as large"),
     "visible outside": (
@@ -120,6 +140,16 @@ def test_each_fault_is_named(name: str) -> None:
     made = spoil(record())
     assert check in kinds(made), measure(made).findings
     assert re.search(text, told(made)), told(made)
+
+
+def test_noise_and_joints_outside_the_picture_are_no_faults() -> None:
+    made = record()
+    largest = made.box_xywh[2:].max()
+    near = change_px("l_wrist", tuple((made.joints_px[13] + (0.11 * largest, 0)).tolist()))(made)
+    assert kinds(near) == []
+    outside = change_px("l_wrist", (-0.3 * largest, 80.0))(made)
+    marks = np.where(np.arange(25) == 13, HIDDEN, VISIBLE).astype(np.uint8)
+    assert kinds(replace(outside, visibility=marks)) == []
 
 
 def test_a_hidden_joint_may_lie_outside() -> None:

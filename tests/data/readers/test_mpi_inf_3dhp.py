@@ -335,6 +335,10 @@ AT_TEST = {
     "NaN": (with_values("annot2", lambda v: v * np.nan), r"finite numbers in annot2 of valid frames, found NaN"),
     "another's pixels": (with_values("annot2", lambda v: v + 40 * np.sin(9 * v)), r"annot2 and annot3 within 10 "),
     "mirrored": (with_values("annot2", lambda v: 400 - v), r"annot2 and annot3 of a camera .* focal lengths of -"),
+    "the other scale": (
+        of_test(annot3=files.tested(files.people(CAMERAS[1]), CAMERAS[1])["univ_annot3"]),
+        r"expected annot3 other than univ_annot3, found the same numbers",
+    ),
     "metres": (with_values("annot3", lambda v: v / 1000), r"expected thighs of 250 to 700 mm, found 0\.4"),
 }  # fmt: skip
 

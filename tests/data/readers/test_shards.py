@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from metricpose.data.faults import Faults
 from metricpose.data.readers import shards
 from metricpose.data.readers.contract import find_items, load
 from metricpose.data.shards import shard_path, write_shard
+from metricpose.data.storage import write_index
 from metricpose.errors import DataError
 from people import person
 
@@ -32,4 +34,45 @@ def test_records_come_back_and_damage_is_left_out(tmp_path: Path) -> None:
         find_items(shards.READER, tmp_path, "all", Faults())
     faults = Faults(skip_bad=True)
     assert len(find_items(shards.READER, tmp_path, "all", faults)) == 4
+    assert [entry.where for entry in faults.bad] == ["shard-000001.safetensors"]
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lose, r"000001\.safetensors: expected the shard that index\.json names, found no such file"),
+        (cut, r"000001\.safetensors: expected [\d,]+ bytes, as index\.json says, found [\d,]+\. Copy it again"),
+        (flip, r"000001\.safetensors: expected the SHA-256 that index\.json names, found another one"),
+    ],
+    ids=["lost", "cut off", "a bit"],
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_shards_must_be_as_their_index_says(
+    tmp_path: Path, damage: Callable[[Path], None], message: str, last: bool
+) -> None:
+    count = 2 if last else 3
+    for number in range(count):
+        write_shard(shard_path(tmp_path, number), [person(number)])
+    write_index(tmp_path, [1] * count)
+    assert len(find_items(shards.READER, tmp_path, "all", Faults())) == count
+    shards._open.cache_clear()
+    damage(shard_path(tmp_path, 1))
+    with pytest.raises(DataError, match=message):
+        find_items(shards.READER, tmp_path, "all", Faults())
+    faults = Faults(skip_bad=True)
+    assert len(find_items(shards.READER, tmp_path, "all", faults)) == count - 1
     assert [entry.where for entry in faults.bad] == ["shard-000001.safetensors"]
