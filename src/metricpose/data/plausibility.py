@@ -176,7 +176,7 @@ def _apart(
 
 def _inside(pixels: Float[np.ndarray, "j 2"], size: tuple[int, int]) -> Bool[np.ndarray, " j"]:
     with np.errstate(invalid="ignore"):
-        return ((pixels >= -0.5) & (pixels <= np.array(size) - 0.5)).all(1)
+        return np.asarray(((pixels >= -0.5) & (pixels <= np.array(size) - 0.5)).all(1))
 
 
 def _at(joints: Float[np.ndarray, "j 3"], skeleton: Skeleton, name: str) -> Float[np.ndarray, " 3"]:
