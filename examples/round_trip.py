@@ -35,9 +35,12 @@ from metricpose.cli.main import main as metricpose
 from metricpose.data import readers
 from metricpose.data.faults import Faults
 from metricpose.data.readers.contract import find_items
+from metricpose.errors import InputError
+from metricpose.skeleton import catalog
 
 EXPORTS = {**rendered.EXPORTS, **rendered_photographs.EXPORTS}
 NEEDS = {"mupots": "muco"}
+MIXED = "metricpose_25"
 CLOSE_PX, CLOSE_MM = 0.01, 0.1
 
 
@@ -126,36 +129,26 @@ def prepare(line: Line, folder: Path) -> None:
         must(folder / "logs" / f"shards-{split}.txt", "data", "check", "shards", shards)
 
 
-def train(line: Line, folder: Path, steps: int) -> None:
-    """`train` on the split for training: a MobileNetV2 of 64 pixels in the skeleton of the data set."""
+def train(folder: Path, skeleton: str, sources: list[Path], steps: int) -> tuple[float, float]:
+    """`train` on folders of shards: a MobileNetV2 of 64 pixels; the first and the last loss."""
+    network = {"side": 64, "backbone": "mobilenetv2", "absolute_start": 0, "skeleton": skeleton}
+    often = {"log_every": 1, "validate_every": 0, "checkpoint_every": steps, "ema": 0}
+    here = {"workers": 0, "threads": 1, "precision": "fp32", "device": "cpu"}
     recipe = {
-        "name": line.excerpt.reader,
+        "name": folder.name,
         "out": str(folder / "run"),
-        "model": {
-            "name": "metrabs",
-            "config": {"side": 64, "backbone": "mobilenetv2", "absolute_start": 0, "skeleton": line.excerpt.skeleton},
-        },
-        "data": {"train": [{"kind": "shards", "path": str(folder / "shards" / line.excerpt.train)}]},
+        "model": {"name": "metrabs", "config": network},
+        "data": {"train": [{"kind": "shards", "path": str(source)} for source in sources]},
         "augmentation": {"enabled": False},
-        "training": {
-            **{
-                "steps": steps,
-                "batch_size": 8,
-                "lr": 1e-3,
-                "workers": 0,
-                "threads": 1,
-                "precision": "fp32",
-                "device": "cpu",
-            },
-            **{"log_every": 1, "validate_every": 0, "checkpoint_every": steps, "ema": 0},
-        },
+        "training": {"steps": steps, "batch_size": max(8, len(sources)), "lr": 1e-3, **here, **often},
     }
     path = folder / "recipe.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(recipe))
     must(folder / "logs" / "train.txt", "train", path)
     with (folder / "run" / "train.csv").open() as stream:
         losses = [float(row["loss"]) for row in csv.DictReader(stream)]
-    line.losses = losses[0], losses[-1]
+    return losses[0], losses[-1]
 
 
 def evaluate(line: Line, folder: Path, model: Path) -> None:
@@ -168,6 +161,33 @@ def evaluate(line: Line, folder: Path, model: Path) -> None:
         values = first["values"]
         measure = next(name for name in ("mpjpe", "pck150") if name in values)
         line.errors[f"{protocol} {measure}"] = float(values[measure]["mean"])
+
+
+def mix(lines: list[Line], out: Path, steps: int) -> None:
+    """One training on all sets together, 3D and 2D, whose joints can be converted; measured on Human3.6M."""
+    fitting = [line for line in lines if line.excerpt.train and converts(line.excerpt)]
+    if len(fitting) < 2:
+        return
+    sources = [out / line.excerpt.reader / "shards" / line.excerpt.train for line in fitting]
+    shutil.rmtree(out / "mixed", ignore_errors=True)
+    first, last = train(out / "mixed", MIXED, sources, steps)
+    print(
+        f"One training on {len(fitting)} of them at once, as {MIXED}: loss {first:.3f}, after {steps} steps {last:.3f}."
+    )
+    measured = next((line for line in lines if line.excerpt.reader == "h36m"), None)
+    if measured is not None:
+        whole = Line(measured.excerpt)
+        evaluate(whole, out / "mixed", out / "mixed" / "run" / "model.safetensors")
+        print("  " + "; ".join(f"{name} {value:.0f}" for name, value in whole.errors.items()))
+
+
+def converts(excerpt: Excerpt) -> bool:
+    """Whether the joints of a data set can be turned into those of the mixed network."""
+    try:
+        catalog.conversion(catalog.get(readers.get(excerpt.reader).about.skeleton), catalog.get(MIXED))
+    except InputError:
+        return False
+    return True
 
 
 def show(lines: list[Line], steps: int) -> None:
@@ -189,22 +209,22 @@ def show(lines: list[Line], steps: int) -> None:
         notes += [f"by equal names or stand-ins: {', '.join(made_up)}"] if made_up else []
         if notes:
             print(f"  {line.excerpt.reader}: {'; '.join(notes)}")
-    print(f"These numbers mean nothing: a tiny network, {steps} steps, a few rendered people. The way is open.")
 
 
 def run(names: list[str], out: Path, steps: int) -> list[Line]:
-    """All of it for these data sets, in a folder that is made anew."""
-    shutil.rmtree(out, ignore_errors=True)
+    """All of it for these data sets, each in a folder that is made anew."""
     actors, lines, started = Actors(), [], time.monotonic()
     for name in names:
         folder = out / name
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         line = Line(EXPORTS[name](actors, folder / "official"))
         compare(line)
         check(line, folder / "logs")
         prepare(line, folder)
         if line.excerpt.train:
-            train(line, folder, steps)
+            shards = folder / "shards" / line.excerpt.train
+            line.losses = train(folder, line.excerpt.skeleton, [shards], steps)
         evaluate(line, folder, out / (line.excerpt.trained_on or name) / "run" / "model.safetensors")
         lines.append(line)
         print(f"{time.monotonic() - started:6.0f} s  {name}", flush=True)
@@ -215,7 +235,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=EXPORTS, metavar="NAME", help=f"of {', '.join(EXPORTS)}")
-    parser.add_argument("--out", type=Path, default=Path("out/round_trip"), help="folder, made anew")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/round_trip"), help="folder; the data sets in it are made anew"
+    )
     parser.add_argument("--steps", type=int, default=50)
     options = parser.parse_args(arguments)
     chosen = set(options.only or EXPORTS)
@@ -223,6 +245,9 @@ def main(arguments: list[str] | None = None) -> None:
     with rendered.excerpts_allowed():
         lines = run([name for name in EXPORTS if name in chosen], options.out, options.steps)
     show(lines, options.steps)
+    with rendered.excerpts_allowed():
+        mix(lines, options.out, options.steps)
+    print(f"These numbers mean nothing: a tiny network, {options.steps} steps, a few rendered people. The way is open.")
 
 
 if __name__ == "__main__":

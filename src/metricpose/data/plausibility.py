@@ -27,7 +27,7 @@ _TORSO_MM = (150.0, 850.0)
 ASYMMETRY, REPROJECTION, FARTHEST = 0.35, 0.05, 0.12
 _OUTSIDE_PX = 2.0
 _BOX_SLACK, _IN_BOX, _LARGEST_BOX = 0.15, 0.5, 4.0
-_CORNERS_FIT, _CORNERS_FIT_BETTER = 0.5, 0.15  # overlap of a box, read as corners, with the joints' box
+_CORNERS_FIT, _BOX_FITS_WORSE = 0.5, 0.6  # overlap of a box, read as corners, with the joints' box
 _STAND_INS = ((0.0, 0.0), (-1.0, -1.0))  # pixels that files put where nothing was labelled
 _BENT, _AGAINST, _AGAINST_ALONE = 0.12, -0.3, -0.5
 _OPPOSITE = -0.5  # cosine between the axes of hips and shoulders: people twist by less than 120 degrees
@@ -141,7 +141,7 @@ def _fits_as_corners(box: Float[np.ndarray, " 4"], points: Float[np.ndarray, "n 
     """Whether the last two numbers are rather the right and lower edge than width and height."""
     tight = np.concatenate([points.min(0), points.max(0)])
     given, read = (_overlap(np.concatenate([box[:2], end]), tight) for end in (box[:2] + box[2:], box[2:]))
-    return read > _CORNERS_FIT and read > given + _CORNERS_FIT_BETTER
+    return read > _CORNERS_FIT and given < _BOX_FITS_WORSE * read
 
 
 def _overlap(a: Float[np.ndarray, " 4"], b: Float[np.ndarray, " 4"]) -> float:
