@@ -195,7 +195,7 @@ def _unsteady(good: list[tuple[_Seen, Measures]]) -> list[Place]:
 
 
 def _resized(seen: list[_Seen]) -> list[Place]:
-    """Pictures of another size than most of those with the same intrinsics."""
+    """Pictures larger or smaller by a factor than most of those with the same intrinsics; cut off is another thing."""
     groups = defaultdict(list)
     for one in seen:
         groups[one.K].append(one)
@@ -203,7 +203,8 @@ def _resized(seen: list[_Seen]) -> list[Place]:
     for members in groups.values():
         usual, times = Counter(one.size for one in members).most_common(1)[0]
         for one in members:
-            if times > 1 and np.abs(np.array(one.size) / usual - 1).max() > _SAME_SIZE:
+            across, down = one.size[0] / usual[0], one.size[1] / usual[1]
+            if times > 1 and abs(across - 1) > _SAME_SIZE and abs(down / across - 1) < _SAME_SIZE:
                 text = f"its picture is {one.size[0]} x {one.size[1]}, of {times} others with the same K {usual[0]} x "
                 found.append(Place(one.id, Finding(_UNREADABLE, f"{text}{usual[1]}: resized, or K is another's")))
     return found
