@@ -10,9 +10,12 @@ from metricpose.benchmark.curves import (
     decode_planes,
     decode_times,
     decode_volume,
+    in_steps,
     map_memory,
+    predicted,
     stride_speed,
 )
+from metricpose.heatmap import moments
 
 CPU = torch.device("cpu")
 
@@ -52,8 +55,18 @@ def test_decoding_is_timed_against_a_sum_of_the_same_logits():
     for d in found:
         assert d.floats == np.prod(d.shape)
         assert d.ratio == d.decode_ms / d.sum_ms
-    made = DecodeTime("x", (10,), 10, 2.0, 5.0, 1.0)
+        assert d.steps_ms > 0
+    made = DecodeTime("x", (10,), 10, 2.0, 5.0, 1.0, 6.0)
     assert made.ratio == 2.5
+
+
+@pytest.mark.parametrize("shape", [(2, 17, 8, 16, 16), (2, 3, 17, 32, 32)], ids=str)
+def test_both_ways_of_decoding_find_the_same(shape):
+    logits = torch.randn(shape)
+    assert logits.nelement() > moments.FEWEST
+    with torch.no_grad():
+        for a, b in zip(predicted(logits), in_steps(logits)):
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
 
 
 def test_finer_strides_are_slower():

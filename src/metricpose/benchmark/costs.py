@@ -8,7 +8,7 @@ the machine only ever makes a step slower.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -122,16 +122,23 @@ def example(model: Any, images: Tensor) -> Batch:
 
 def best_ms(run: Callable[[], Any], device: torch.device, repeats: int) -> float:
     """Shortest of the repeats after a warm-up, milliseconds; CPU time on a single CPU thread, else wall time."""
+    return best_each_ms([run], device, repeats)[0]
+
+
+def best_each_ms(runs: Sequence[Callable[[], Any]], device: torch.device, repeats: int) -> list[float]:
+    """`best_ms` of several that are compared: they take turns, so that what else the machine does meets all alike."""
     clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
-    run()
-    best = float("inf")
-    for _ in range(repeats):
-        _wait(device)
-        start = clock()
+    for run in runs:
         run()
-        _wait(device)
-        best = min(best, clock() - start)
-    return best * 1e3
+    best = [float("inf")] * len(runs)
+    for _ in range(repeats):
+        for i, run in enumerate(runs):
+            _wait(device)
+            start = clock()
+            run()
+            _wait(device)
+            best[i] = min(best[i], clock() - start)
+    return [seconds * 1e3 for seconds in best]
 
 
 def _wait(device: torch.device) -> None:

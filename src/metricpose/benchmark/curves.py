@@ -1,24 +1,24 @@
 """Marginal maps against a volume over the heatmap's resolution, decoding against a plain sum, and strides by speed.
 
-Roofline of decoding. From N logits a soft-argmax as torch runs it moves N reads and N writes for the softmax and 2 N
-reads for the means, and N reads and N writes before that where a joint's cells do not lie together: 4 to 6 N floats
-where a plain sum moves N. It does about a dozen operations per float, an exponential among them; where memory sets the
-pace of both, the ratio is 4 to 6, and one fused pass could come near 1. Where the logits fit into the cache, a sum runs
-at the cache's speed and the exponentials set the decoder's: no order of the passes brings that below the arithmetic.
+Roofline of decoding: docs/LOG.md, "Decoding". In torch's steps means and covariance move 9 floats and more per logit
+where a plain sum moves one; the kernel of `heatmap.fused`, which prediction uses on a CPU, moves one and does some 17
+vector operations for 16 logits. Where memory sets the pace of both, that is within a factor of 2 of a plain sum; where
+the logits fit into the cache, a sum does one operation for 16 logits and no soft-argmax can come near.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from metricpose.benchmark.costs import best_ms
-from metricpose.heatmap.decode import soft_argmax, softmax_nd
-from metricpose.heatmap.grid import cell_centres
+from metricpose.benchmark.costs import best_each_ms, best_ms
+from metricpose.heatmap.decode import covariance, soft_argmax, softmax_nd
+from metricpose.heatmap.grid import GridKind, cell_centres
+from metricpose.heatmap.moments import expectation, probabilities, spread
 from metricpose.models.backbone import build_backbone
 from metricpose.models.columns import PLANES, Column
 from metricpose.training.memory import peak_bytes, saved_bytes
@@ -53,7 +53,8 @@ class DecodeTime(NamedTuple):
 
     Attributes:
         name: of the head. shape: of its logits. floats: their number.
-        sum_ms, decode_ms: times. gigabytes_per_second: read by the sum.
+        sum_ms: of the sum. decode_ms: from logits to means and covariance, as prediction goes it on this device.
+        gigabytes_per_second: read by the sum. steps_ms: of decoding in torch's own steps (`heatmap.decode`).
     """
 
     name: str
@@ -62,6 +63,7 @@ class DecodeTime(NamedTuple):
     sum_ms: float
     decode_ms: float
     gigabytes_per_second: float
+    steps_ms: float
 
     @property
     def ratio(self) -> float:
@@ -112,27 +114,56 @@ def _bytes(decode: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> tuple[
     return own + saved_bytes(lambda: decode(logits), [logits]), own + peak_bytes(lambda: decode(logits))
 
 
+_VOLUMES = (-1, -2, -3)
+_PLANES = (-1, -2)
+
+
 def decode_times(device: torch.device, *, batch: int, repeats: int, largest: int = 64) -> list[DecodeTime]:
     """Every kind of decoding at its published resolution, 17 joints; `largest` cells a side at most."""
-    kinds: Sequence[tuple[str, Callable[[Tensor], Tensor], tuple[int, ...]]] = (
-        ("metric volume 8 x 8 x 8 (MeTRo, MeTRAbs, 2.5D)", decode_volume, (batch, JOINTS, 8, 8, 8)),
-        ("metric volume at stride 4, 8 x 64 x 64", decode_volume, (batch, JOINTS, 8, 64, 64)),
-        ("three planes 32 x 32 (MargiPose)", decode_planes, (batch, 3, JOINTS, 32, 32)),
-        ("volume 64 x 64 x 64 (HEMlets, CDL)", decode_volume, (batch, JOINTS, 64, 64, 64)),
+    kinds = (
+        ("metric volume 8 x 8 x 8 (MeTRo, MeTRAbs, 2.5D)", _in_depth_major(batch, 8, 8)),
+        ("metric volume at stride 4, 8 x 64 x 64", _in_depth_major(batch, 8, 64)),
+        ("three planes 32 x 32 (MargiPose)", torch.randn(batch, 3, JOINTS, 32, 32)),
+        ("volume 64 x 64 x 64 (HEMlets)", torch.randn(batch, JOINTS, 64, 64, 64)),
+        ("volume 64 x 64 x 64, depth-major (CDL)", _in_depth_major(batch, 64, 64)),
     )
-    fitting = [kind for kind in kinds if max(kind[2][2:]) <= max(largest, JOINTS)]
-    return [_decode_time(name, decode, shape, device, repeats) for name, decode, shape in fitting]
+    fitting = [kind for kind in kinds if max(kind[1].shape[2:]) <= max(largest, JOINTS)]
+    return [_decode_time(name, logits.to(device), repeats) for name, logits in fitting]
 
 
-def _decode_time(
-    name: str, decode: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device, repeats: int
-) -> DecodeTime:
-    logits = torch.randn(shape, device=device)
-    with torch.inference_mode():
-        plain = best_ms(lambda: logits.sum(), device, repeats)
-        decoded = best_ms(lambda: decode(logits), device, repeats)
+def _in_depth_major(batch: int, bins: int, cells: int) -> Float[Tensor, "b j d h w"]:
+    """Volumes as a head gives them whose channels are depth-major."""
+    return torch.randn(batch, bins, JOINTS, cells, cells).transpose(1, 2)
+
+
+def predicted(logits: Float[Tensor, "b j d h w"]) -> tuple[Tensor, Tensor]:
+    """Means and covariances as `forward` and `decode` of the models find them; of three planes the maps too."""
+    if logits.shape[1] == len(PLANES):
+        _, found = probabilities(logits, _PLANES, "centre")
+    else:
+        found = expectation(logits, _VOLUMES, "corner")
+    dims, grid = _kind(logits)
+    return found.mean, spread(logits, dims, grid) if found.covariance is None else found.covariance
+
+
+def in_steps(logits: Float[Tensor, "b j d h w"]) -> tuple[Tensor, Tensor]:
+    """The same in torch's steps, each a pass over the heatmaps or more; the softmax, which both need, once."""
+    dims, grid = _kind(logits)
+    coords = [cell_centres(logits.shape[d], grid, device=logits.device) for d in dims]
+    prob = softmax_nd(logits, dims)
+    return soft_argmax(prob, dims, coords), covariance(prob, dims, coords)
+
+
+def _kind(logits: Tensor) -> tuple[tuple[int, ...], GridKind]:
+    return (_PLANES, "centre") if logits.shape[1] == len(PLANES) else (_VOLUMES, "corner")
+
+
+def _decode_time(name: str, logits: Float[Tensor, "b j d h w"], repeats: int) -> DecodeTime:
     floats = logits.nelement()
-    return DecodeTime(name, shape, floats, plain, decoded, floats * 4 / plain / 1e6)
+    with torch.inference_mode():
+        runs = (lambda: logits.sum(), lambda: predicted(logits), lambda: in_steps(logits))
+        plain, decoded, steps = best_each_ms(runs, logits.device, max(repeats, repeats * 40_000_000 // (floats * 4)))
+    return DecodeTime(name, tuple(logits.shape), floats, plain, decoded, floats * 4 / plain / 1e6, steps)
 
 
 def stride_speed(backbone: str, side: int, device: torch.device, *, batch: int, repeats: int) -> dict[int, float]:

@@ -179,7 +179,8 @@ def _cost_parts(costs: Costs) -> list[str]:
     parts = [
         "## Costs",
         f"Per crop, float32, on {device}. Memory is counted from tensors, without parameters: exact and the same on "
-        "every device. What is behind the backbone works on the features of the same images.",
+        "every device, but for inference: on a CPU no probabilities are made. What is behind the backbone works on the "
+        "features of the same images.",
         report.costs_table(costs, published=False),
     ]
     if costs.published:
@@ -200,8 +201,9 @@ alive at one time in inference. Maps need 3 / n of a volume's cells. Right: with
 MargiPose stage of published widths and a 1 x 1 convolution from 256 channels. The claim is about the maps; their
 columns keep far more than the maps themselves."""
 
-_ROOFLINE = """A soft-argmax does about a dozen operations per logit, so on paper memory sets its pace and the least it
-can take is one pass over the logits, which is what a plain sum takes. As torch runs it, softmax (one read, one write)
-and means (two reads) are passes of their own: 4 floats are moved per logit, 6 where a joint's cells do not lie together
-in memory. Where the logits fit into the cache, the sum runs at the cache's speed and the decoder's exponentials do not
-keep up with it."""
+_ROOFLINE = """From logits to means and covariance, 17 joints, as prediction does it: on a CPU in one pass
+(`heatmap/fused.py`), else in torch's steps, whose ratio stands beside it. A plain sum reads each logit and does one
+addition; a soft-argmax must read it too and do an exponential and three sums, some 17 vector operations for 16 logits.
+So memory sets the pace of both only where the logits do not fit into the cache (64^3), and only there a soft-argmax can
+come near a sum; in the cache the sum runs several times faster than any exponential. The smallest volume is dominated
+by what a call from Python costs. Roofline and what was tried: LOG.md, "Decoding"."""

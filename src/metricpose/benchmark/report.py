@@ -85,7 +85,7 @@ def memory_table(costs: Costs) -> str:
 
 def decode_table(costs: Costs) -> str:
     """Decoding against a plain sum."""
-    headings = ["logits", "floats", "plain sum ms", "GB/s of the sum", "decoding ms", "ratio"]
+    headings = ["logits", "floats", "plain sum ms", "GB/s of the sum", "decoding ms", "ratio", "torch's steps, ratio"]
     rows = [
         [
             d.name,
@@ -93,7 +93,8 @@ def decode_table(costs: Costs) -> str:
             f"{d.sum_ms:.3f}",
             f"{d.gigabytes_per_second:.0f}",
             f"{d.decode_ms:.3f}",
-            f"{d.ratio:.1f}",
+            f"{d.ratio:.2f}",
+            f"{d.steps_ms / d.sum_ms:.1f}",
         ]
         for d in costs.decode
     ]

@@ -149,7 +149,7 @@ def _run(
     prob = np.empty((len(starts), 0), np.float32) if prob is None else prob
 
     def work(part: slice) -> None:
-        scratch = np.empty(fused.scratch_size(*sizes), np.float32)
+        scratch = torch.empty(fused.scratch_size(*sizes)).numpy()  # torch aligns to whole cache lines, numpy does not
         fused.moments_kernel(flat, starts[part], step, *centres, scratch, mean[part], spread[part], prob[part])
 
     threads = min(torch.get_num_threads(), len(starts))
