@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import jaxtyping
@@ -220,6 +221,16 @@ def test_a_skewed_source_is_resampled_exactly_too() -> None:
     source = Camera(K, (WIDTH, HEIGHT), np.array(COEFFICIENTS["five"]))
     target = crop_camera(source, np.array([390.0, 260, 130, 190]), 96)
     spots = np.array([[60.0, 70.0], [30.0, 50.0], [48.0, 20.0]])
+    image = dots(through(spots, target, source))
+    np.testing.assert_allclose(found(resample(image, source, target)), spots, atol=0.1)
+
+
+def test_a_target_may_have_a_lens_and_the_source_none() -> None:
+    source = camera()
+    target = replace(
+        crop_camera(source, np.array([300.0, 120, 130, 190]), 96), distortion=np.array(COEFFICIENTS["four"])
+    )
+    spots = np.array([[60.0, 70.0], [12.0, 15.0], [80.0, 20.0]])
     image = dots(through(spots, target, source))
     np.testing.assert_allclose(found(resample(image, source, target)), spots, atol=0.1)
 
