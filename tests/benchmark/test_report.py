@@ -36,4 +36,4 @@ def test_costs_are_tables_too():
     assert [line.split("|")[1].strip() for line in published[2:]] == list(made.published)
     assert "| 1280 x 8 x 8 | 1.00 | 2.00 | 10.00 | 8.00 | 2.000 |" in ours[2]
     assert "| 64 | 1.641 | 35.000 | 0.047 |" in report.memory_table(made)
-    assert "| volume | 5 | 1.000 | 30 | 4.000 | 4.0 |" in report.decode_table(made)
+    assert "| volume | 5 | 1.000 | 30 | 4.000 | 4.00 | 9.0 |" in report.decode_table(made)
