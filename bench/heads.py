@@ -7,20 +7,12 @@ fine strides, where it is 10.5 % (stride 16) to 13 % (stride 4) of MobileNetV2's
 Each number is the best of the repeats: other work on the machine only ever makes a run slower.
 
 Roofline. With J joints, D bins and h x w cells the head writes J(1 + D) h w floats per crop: 14,400 at stride 32 and
-J = 25 (58 KB), 921,600 at stride 4 (3.7 MB). The arithmetic of the decoder is a few operations per float, so memory
-sets its speed. Floats moved per logit, as implemented:
-
-    head convolution       1 write (and 1280 multiply-adds: this part is arithmetic-bound)
-    depth-major -> joint   1 read, 1 write (the softmax runs over all voxels of a joint, which must lie together)
-    softmax                1-2 reads, 1 write (a joint's volume of up to 131 KB stays in the L2 cache meanwhile)
-    means                  2 reads: one sum over x (y and z follow from it), one over y (x follows)
-    covariance (decode)    softmax again, and 3 reads for the three pairs of axes
-
-about 7 floats for the means and 8 more for the covariance: 15 * 3.7 MB = 55 MB per crop at stride 4, some 5 ms of one
-core at 10 GB/s, where the dilated backbone takes about a second. At stride 32 it is 0.9 MB, and the fixed cost of
-launching about 150 small operations per batch, not memory, is what is seen. Replacing the sums by matrix products with
-a basis (1, x, y, ...) reads the volume once but was no faster in float32 on CPU (2.97 against 1.18 ms at stride 8,
-batch 8), and is subject to TF32 rounding on GPU.
+J = 25 (58 KB), 921,600 at stride 4 (3.7 MB). On a CPU without gradients everything behind it, the covariance included,
+is one pass over them (`heatmap.fused`: 1 read per logit, some 17 vector operations for 16 of them; from 65,536 logits
+on), of which `soft_argmax_ms` holds all and `decode_ms` nothing but geometry. Otherwise it is torch's steps, bound by
+memory: softmax 1-2 reads and 1 write, 2 reads for the means, and in `decode` softmax again and 3 reads for the
+covariance; 2 more where a joint's cells do not lie together. At stride 32 the fixed cost of launching some 100 small
+operations per batch is what is seen. Measured rooflines: docs/LOG.md, "Decoding".
 """
 
 from __future__ import annotations
