@@ -10,8 +10,10 @@ import torch
 
 from metricpose.errors import InputError
 from metricpose.geometry.absolute import Fallback
+from metricpose.heatmap.decode import soft_argmax
+from metricpose.heatmap.grid import cell_centres
 from metricpose.models.inception import STEMS
-from metricpose.models.margipose import Margipose, MargiposeConfig, MargiposeOutput, plane_means
+from metricpose.models.margipose import Margipose, MargiposeConfig, MargiposeOutput
 from metricpose.types import Batch
 from reference import margipose as reference
 
@@ -154,7 +156,7 @@ K = torch.tensor([[[310.0, 4.0, 57.0], [0, 270.0, 70.5], [0, 0, 1]], [[900.0, 0,
 
 
 def output_of(model, maps):
-    means = plane_means(maps)
+    means = soft_argmax(maps, (-1, -2), [cell_centres(n, "centre") for n in (maps.shape[-1], maps.shape[-2])])
     u = model._coordinates(means)
     px = ((model._seen(u[-1])[..., :2] + 1) * SIDE - 1) / 2
     return MargiposeOutput(maps, means, u, px)

@@ -50,7 +50,7 @@ from torch import Tensor, nn
 from metricpose.errors import InputError
 from metricpose.geometry.absolute import Fallback, fallback, project, view_weight
 from metricpose.geometry.depthcodec import DepthCodec, LinearCodec, ProjectiveCodec, edge_pixels
-from metricpose.heatmap.decode import covariance, soft_argmax
+from metricpose.heatmap.decode import covariance
 from metricpose.heatmap.grid import cell_centres
 from metricpose.heatmap.moments import Moments, probabilities
 from metricpose.models.backbone import Backbone, build_backbone
@@ -224,11 +224,6 @@ class Margipose(nn.Module):
             sigma=config.sigma, weight=config.weight_regularisation,
             weight_ordinal=config.weight_ordinal, ordinal_scale=config.ordinal_scale,
         )  # fmt: skip
-
-
-def plane_means(maps: Float[Tensor, "*b n m"]) -> Float[Tensor, "*b 2"]:
-    """Expected column and row coordinate of each map on the centred grid (Table 1 of the paper)."""
-    return soft_argmax(maps, (-1, -2), _axes(maps))
 
 
 def _axes(maps: Tensor) -> list[Tensor]:
