@@ -104,6 +104,11 @@ def write_mpii_json(folder: Path, part: str, people: list[dict[str, Any]]) -> No
     (folder / "annot" / f"{part}.json").write_text(json.dumps(people))
 
 
+def write_mpii_bones(folder: Path, part: str, told: dict[str, dict[str, str]]) -> None:
+    """annot/PART_bones.json."""
+    (folder / "annot" / f"{part}_bones.json").write_text(json.dumps(told))
+
+
 # -- Leeds -----------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from layouts.actors import Actors, Excerpt, Truth, truth, world_joints
 from layouts.pictures import write_image
 from metricpose.data.readers.ordinal_depth import PARTS
 from metricpose.geometry.camera import Camera
+from metricpose.skeleton.catalog import MPII_16
 from metricpose.synthetic.person import Person
 
 COUNT = 8
@@ -99,6 +100,20 @@ def mpii_json(actors: Actors, folder: Path) -> Excerpt:
     return Excerpt("mpii_json", folder, found, test="val")
 
 
+def mpii_bones(actors: Actors, folder: Path) -> Excerpt:
+    """The community's file, and every bone of every person told by its true direction."""
+    made, told = mpii_json(actors, folder), {}
+    for name, there in made.truth["train"].items():
+        ends = [(j, p) for j, p in enumerate(MPII_16.parents) if p >= 0]
+        closer = {MPII_16.joints[j]: there.mm[p, 2] - there.mm[j, 2] for j, p in ends}
+        ways = {
+            j: "neither" if abs(mm) < _EQUAL_MM else "forward" if mm > 0 else "backward" for j, mm in closer.items()
+        }
+        told[name.rpartition("/")[2]] = ways
+    photographs.write_mpii_bones(folder, "train", told)
+    return Excerpt("mpii_bones", folder, {"train": made.truth["train"]})
+
+
 def _values(shots: list[_Shot], total: int, third: int) -> np.ndarray:
     """(total, 14, 3): the joints of the pictures, again and again, counted from 1."""
     places = np.stack([shot.truth("lsp_14").px + 1 for shot in shots])
@@ -163,6 +178,7 @@ EXPORTS: dict[str, Callable[[Actors, Path], Excerpt]] = {
     "coco": coco,
     "mpii": mpii,
     "mpii_json": mpii_json,
+    "mpii_bones": mpii_bones,
     "lsp": lsp,
     "lsp_extended": lsp_extended,
     "lsp_mpii_ordinal": ordinal,

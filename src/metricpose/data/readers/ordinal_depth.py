@@ -66,7 +66,7 @@ ABOUT = Description(
         "a pair whose two entries contradict each other has no label",
         "written from descriptions of the files, which could not be had: look at `metricpose data preview` first. One "
         "user found labels of the MPII part beside the person (issue 4 of geopavlakos/ordinal-pose3d)",
-        "the forward-or-backward labels of Shi et al. (FBI) are not read: no description of their files was found",
+        "the forward-or-backward labels of Shi et al. (FBI) have a reader of their own, mpii_bones",
     ),
 )
 _REMEDY = "Extract lsp-mpii-ordinal.zip into the folder."
