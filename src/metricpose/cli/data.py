@@ -31,7 +31,7 @@ def show_sets(name: str | None = None) -> None:
         splits = ", ".join(s if n is None else f"{s} ({n:,})" for s, n in about.splits.items())
         table.add_row(about.name, about.title, about.labels, about.skeleton, splits, about.source)
     console.print(table)
-    console.print("metricpose data list --name NAME tells more; nothing that needs a signature is downloaded")
+    console.print("metricpose data list NAME tells more; nothing that needs a signature is downloaded")
 
 
 def description(reader: object) -> list[str]:
