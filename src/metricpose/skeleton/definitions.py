@@ -64,6 +64,22 @@ Against joints of another name: neck against thorax, head against nose; the bone
 DERIVED: dict[str, dict[str, dict[str, float]]] = {"h36m": {"mid_shoulder": {"l_shoulder": 0.5, "r_shoulder": 0.5}}}
 """Definition family -> joint that not all its skeletons have -> {joints it is made of: weight}; exact."""
 
+_LIMBS_OF_3DHP: dict[str, dict[str, float]] = {
+    "l_hip": {"l_hip": 1.027, "l_shoulder": 0.15, "r_hip": -0.111, "l_knee": -0.066},
+    "l_knee": {"l_knee": 1.05, "l_ankle": -0.027, "l_hip": -0.023},
+    "l_ankle": {"l_ankle": 0.947, "l_knee": 0.053},
+    "l_shoulder": {"l_shoulder": 0.937, "r_shoulder": 0.063},
+    "l_elbow": {"l_elbow": 1.028, "l_shoulder": -0.07, "l_wrist": 0.042},
+    "l_wrist": {"l_wrist": 1.092, "l_elbow": -0.092},
+    "r_hip": {"r_hip": 1.027, "r_shoulder": 0.15, "l_hip": -0.111, "r_knee": -0.066},
+    "r_knee": {"r_knee": 1.05, "r_ankle": -0.027, "r_hip": -0.023},
+    "r_ankle": {"r_ankle": 0.947, "r_knee": 0.053},
+    "r_shoulder": {"r_shoulder": 0.937, "l_shoulder": 0.063},
+    "r_elbow": {"r_elbow": 1.028, "r_shoulder": -0.07, "r_wrist": 0.042},
+    "r_wrist": {"r_wrist": 1.092, "r_elbow": -0.092},
+}
+"""MPI-INF-3DHP's limb joints, from those that people annotated in photographs: COCO's and MPII's alike."""
+
 CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
     ("h36m", "coco"): {
         "nose": {"l_eye": 0.496, "r_eye": 0.496, "head_top": -0.327, "nose": 0.335},
@@ -197,18 +213,7 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
         "neck": {"thorax": 0.834, "neck": 0.376, "l_shoulder": -0.105, "r_shoulder": -0.105},
         "head": {"neck": 0.567, "head_top": 0.265, "l_shoulder": 0.084, "r_shoulder": 0.084},
         "head_top": {"head_top": 1},
-        "l_hip": {"l_hip": 1.027, "l_shoulder": 0.15, "r_hip": -0.111, "l_knee": -0.066},
-        "l_knee": {"l_knee": 1.05, "l_ankle": -0.027, "l_hip": -0.023},
-        "l_ankle": {"l_ankle": 0.947, "l_knee": 0.053},
-        "l_shoulder": {"l_shoulder": 0.937, "r_shoulder": 0.063},
-        "l_elbow": {"l_elbow": 1.028, "l_shoulder": -0.07, "l_wrist": 0.042},
-        "l_wrist": {"l_wrist": 1.092, "l_elbow": -0.092},
-        "r_hip": {"r_hip": 1.027, "r_shoulder": 0.15, "l_hip": -0.111, "r_knee": -0.066},
-        "r_knee": {"r_knee": 1.05, "r_ankle": -0.027, "r_hip": -0.023},
-        "r_ankle": {"r_ankle": 0.947, "r_knee": 0.053},
-        "r_shoulder": {"r_shoulder": 0.937, "l_shoulder": 0.063},
-        "r_elbow": {"r_elbow": 1.028, "r_shoulder": -0.07, "r_wrist": 0.042},
-        "r_wrist": {"r_wrist": 1.092, "r_elbow": -0.092},
+        **_LIMBS_OF_3DHP,
     },
     ("coco", "mpi_inf_3dhp"): {
         "neck": {
@@ -228,18 +233,7 @@ CONVERSIONS: dict[tuple[str, str], dict[str, dict[str, float]]] = {
             "r_eye": -0.034,
         },
         "head_top": {"l_ear": 0.842, "r_ear": 0.842, "l_shoulder": -0.342, "r_shoulder": -0.342},
-        "l_hip": {"l_hip": 1.027, "l_shoulder": 0.15, "r_hip": -0.111, "l_knee": -0.066},
-        "l_knee": {"l_knee": 1.05, "l_ankle": -0.027, "l_hip": -0.023},
-        "l_ankle": {"l_ankle": 0.947, "l_knee": 0.053},
-        "l_shoulder": {"l_shoulder": 0.937, "r_shoulder": 0.063},
-        "l_elbow": {"l_elbow": 1.028, "l_shoulder": -0.07, "l_wrist": 0.042},
-        "l_wrist": {"l_wrist": 1.092, "l_elbow": -0.092},
-        "r_hip": {"r_hip": 1.027, "r_shoulder": 0.15, "l_hip": -0.111, "r_knee": -0.066},
-        "r_knee": {"r_knee": 1.05, "r_ankle": -0.027, "r_hip": -0.023},
-        "r_ankle": {"r_ankle": 0.947, "r_knee": 0.053},
-        "r_shoulder": {"r_shoulder": 0.937, "l_shoulder": 0.063},
-        "r_elbow": {"r_elbow": 1.028, "r_shoulder": -0.07, "r_wrist": 0.042},
-        "r_wrist": {"r_wrist": 1.092, "r_elbow": -0.092},
+        **_LIMBS_OF_3DHP,
     },
 }
 """(source family, target family) -> target joint -> {source joint: weight}; the weights of a joint sum to 1."""
