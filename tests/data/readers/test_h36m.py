@@ -13,6 +13,7 @@ import pytest
 
 from data.readers import dots
 from data.readers.h36m_files import FRAMES, Take, eyes
+from layouts.damage import cut, remove
 from layouts.h36m import TRUE_SHIFT, metadata, recorded, write, write_cdf
 from layouts.pictures import write_frames, write_video
 from metricpose.data.faults import Faults
@@ -165,22 +166,6 @@ TWO_D = "S1/MyPoseFeatures/D2_Positions/TakingPhoto 1.54138969.cdf"
 VIDEO = "S1/Videos/TakingPhoto 1.54138969.mp4"
 BOXES = "S1/MySegmentsMat/ground_truth_bb/TakingPhoto 1.54138969.mat"
 TAKE = TAKES["S1/TakingPhoto 1"]
-
-
-def cut(name: str, share: float = 0.5) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        path = folder / name
-        path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-
-    return damage
-
-
-def remove(name: str) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    return damage
 
 
 def swap(name: str, other: str) -> Callable[[Path], None]:

@@ -15,6 +15,7 @@ from scipy.io import savemat
 from data.readers import mpi_files as files
 from data.readers.mpi_files import CAMERAS, FRAMES, SCALE, VALID
 from data.scenes import assert_painted
+from layouts.damage import cut, remove
 from layouts.mat73 import save_mat73
 from layouts.pictures import write_video
 from metricpose.data.faults import Faults
@@ -233,22 +234,6 @@ def test_items_travel_to_other_processes(official: Path) -> None:
 
 VIDEO, MASKS = f"{HOME}/imageSequence/video_1.avi", f"{HOME}/FGmasks/video_1.avi"
 TEST = "mpi_inf_3dhp_test_set/TS5"
-
-
-def cut(name: str, share: float = 0.5) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        path = folder / name
-        path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-
-    return damage
-
-
-def remove(name: str) -> Callable[[Path], None]:
-    def damage(folder: Path) -> None:
-        path = folder / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    return damage
 
 
 def calibration(old: str, new: str) -> Callable[[Path], None]:
