@@ -35,6 +35,7 @@ from metricpose.models import MODELS
 from metricpose.models.base import VolumeConfig, VolumeModel
 
 GOAL = 0.05
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -46,6 +47,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--skeleton", default="metricpose_25", help="h36m_17 for the papers' joints")
     parser.add_argument("--stride", type=int, nargs="+", default=[32, 16, 8, 4])
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 32])
+    parser.add_argument("--layout", choices=LAYOUTS, default="channels_last", help="channels_last is what predict uses")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=5)
@@ -65,9 +67,9 @@ def best_ms(run: Callable[[], Any], repeats: int, device: torch.device) -> float
     return min(times[1:]) * 1000
 
 
-def measure(model: VolumeModel, config: Any, batch: int, device: torch.device, repeats: int) -> dict[str, float]:
+def measure(model: VolumeModel, config: Any, images: Tensor, repeats: int) -> dict[str, float]:
     """Milliseconds per batch of each part, and how much they add to the backbone."""
-    images = torch.rand(batch, 3, config.side, config.side, device=device)
+    batch, device = len(images), images.device
     K = torch.tensor([[600.0, 0, config.side / 2], [0, 600, config.side / 2], [0, 0, 1]], device=device)
     intrinsics = K.repeat(batch, 1, 1)
     with torch.inference_mode():
@@ -122,12 +124,15 @@ def main(argv: list[str]) -> int:
         config = config_type(
             backbone=arguments.backbone, side=arguments.side, stride=stride, skeleton=arguments.skeleton
         )
-        model = model_type(config).eval().to(device)
+        layout = LAYOUTS[arguments.layout]
+        model: Any = model_type(config).eval()
+        model = model.to(device, memory_format=layout)
         for batch in arguments.batch:
-            row = {"stride": stride, "batch": batch, **measure(model, config, batch, device, arguments.repeats)}
+            images = torch.rand(batch, 3, config.side, config.side, device=device).contiguous(memory_format=layout)
+            row = {"stride": stride, "batch": batch, **measure(model, config, images, arguments.repeats)}
             rows.append(row)
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    report = {key: getattr(arguments, key) for key in ("model", "backbone", "side", "skeleton")}
+    report = {key: getattr(arguments, key) for key in ("model", "backbone", "side", "skeleton", "layout")}
     report |= {"goal": GOAL, "rows": rows, **describe(device, arguments.threads)}
     if arguments.out:
         with atomic_path(arguments.out) as temporary:

@@ -53,7 +53,7 @@ class Oracle:
     def eval(self) -> Oracle:
         return self
 
-    def to(self, device: torch.device) -> Oracle:
+    def to(self, device: torch.device, *, memory_format: torch.memory_format) -> Oracle:
         return self
 
     def __call__(self, images: Tensor) -> Any:

@@ -84,3 +84,23 @@ def test_a_real_model_hands_over_its_heads_and_symmetric_covariances() -> None:
     assert not network.model.training
     alone = network(crops[1:2], k[:1])
     np.testing.assert_allclose(alone.joints_mm[0], found.joints_mm[1], rtol=1e-3, atol=0.5)
+
+
+def test_colours_last_in_memory_gives_the_poses_of_the_plain_layout() -> None:
+    torch.manual_seed(1)
+    model = Metrabs(MetrabsConfig(side=96)).eval()
+    crops = np.random.default_rng(1).integers(0, 255, (2, 96, 96, 3), dtype=np.uint8)
+    k = np.repeat(K, 2, 0)
+    with torch.inference_mode():
+        images = torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float() / 255
+        plain = model.decode(model(images), torch.from_numpy(k).float())
+    layouts = []
+    model.backbone.register_forward_pre_hook(
+        lambda _, inputs: layouts.append(inputs[0].is_contiguous(memory_format=torch.channels_last))
+    )
+    found = CropNetwork(model)(crops, k)
+    assert layouts == [True]
+    weights = [w for w in model.backbone.parameters() if w.ndim == 4]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights)
+    np.testing.assert_allclose(found.joints_mm, plain.joints_abs_mm.numpy(), rtol=1e-4, atol=0.1)
+    np.testing.assert_allclose(found.head_px, model(images).px.detach().numpy(), atol=1e-3)

@@ -63,9 +63,11 @@ def head_cost(method: str, settings: Settings, device: torch.device, *, batch: i
         batch: crops in one pass; memory and operations are divided by it.
     """
     torch.manual_seed(0)
-    model: Any = build_model(method, dict(settings)).to(device).eval()
+    model: Any = build_model(method, dict(settings))
+    model = model.to(device, memory_format=torch.channels_last).eval()
     parameters, gmac = cost(model, model.config.side)
     images = torch.rand(batch, 3, model.config.side, model.config.side, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)  # as `predict.network` does
     sample = example(model, images)
     backbone = model.backbone
     with torch.no_grad():

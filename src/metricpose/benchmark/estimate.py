@@ -55,10 +55,10 @@ def _measured(job: Job) -> tuple[float, float]:
     model: Any = initial_model(job).eval()
     device = pick_device(job.size.device)
     images = torch.rand(32, 3, job.size.side, job.size.side, device=device)
-    sample = example(model, images)
-    model = model.to(device)
+    sample = example(model, images.contiguous(memory_format=torch.channels_last))
+    model = model.to(device, memory_format=torch.channels_last)
     with torch.inference_mode():
-        return training, _best(lambda: model.decode(model(images), sample.K), device) / len(images)
+        return training, _best(lambda: model.decode(model(sample.images), sample.K), device) / len(images)
 
 
 def _step_seconds(job: Job) -> float:

@@ -176,8 +176,8 @@ class _WithTruth:
         self._model.eval()
         return self
 
-    def to(self, device: torch.device) -> _WithTruth:
-        self._model.to(device)
+    def to(self, device: torch.device, *, memory_format: torch.memory_format) -> _WithTruth:
+        self._model.to(device, memory_format=memory_format)
         return self
 
     def __call__(self, images: Tensor) -> Any:
