@@ -208,6 +208,17 @@ def test_settings_survive_json(name):
     assert MODELS[name][0].model_validate_json(config.model_dump_json()) == config
 
 
+@pytest.mark.parametrize("name", ["metrabs", "metro", "twofive"])
+def test_without_the_last_layer_the_head_takes_320_channels(name):
+    full, short = build(name), build(name, last_layer=False)
+    assert (full.head.in_channels, short.head.in_channels) == (1280, 320)
+    assert full.state_dict().keys() - short.state_dict().keys() == {"backbone.conv51.weight", "backbone.conv51.bias"}
+    poses = decoded(short, batch(len(short.skeleton)))
+    assert poses.joints_mm.shape == (B, len(short.skeleton), 3)
+    with pytest.raises(InputError, match="only mobilenetv2"):
+        build(name, last_layer=False, backbone="resnet18")
+
+
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InputError, match=", ".join(MODELS)):
         model_types("pose-o-matic")

@@ -55,7 +55,7 @@ class VolumeConfig(BaseModel):
 
     Attributes:
         skeleton: catalogue name of the joints predicted.
-        backbone, norm: see `models.backbone.build_backbone`.
+        backbone, norm, last_layer: see `models.backbone.build_backbone`.
         side: of the square crop, pixels.
         stride: output stride the network is built with. It may differ from `stride_train`, with the same weights.
         stride_train: output stride in training.
@@ -72,6 +72,7 @@ class VolumeConfig(BaseModel):
     skeleton: str = "metricpose_25"
     backbone: str = "mobilenetv2"
     norm: str | None = None
+    last_layer: bool = True
     side: Annotated[int, Field(ge=16)] = 256
     stride: int = 32
     stride_train: int = 32
@@ -108,6 +109,7 @@ class VolumeModel(nn.Module):
             stride=config.stride,
             centred=config.centred,
             norm=config.norm,
+            last_layer=config.last_layer,
             weights=backbone_weights,
         )
         self.head = nn.Conv2d(cast(Backbone, self.backbone).channels, joints * (config.depth_bins + planes), 1)
