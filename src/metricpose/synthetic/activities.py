@@ -238,6 +238,13 @@ def on_all_fours(f: Figure) -> bool:
     return False
 
 
+def balancing(f: Figure) -> bool:
+    """On one leg or swaying, arms thrown up or out, elbows straight or bent."""
+    stances.balance(f)
+    both(f, {g.raised: 0.28, g.sideways: 0.28, g.anywhere: 0.3, g.behind_head: 0.08, g.hanging: 0.06})
+    return False
+
+
 def reclining(f: Figure) -> bool:
     """Half lying, propped on hands or elbows."""
     stances.recline(f)

@@ -48,10 +48,9 @@ FAMILIES: dict[str, tuple[float, Callable[[Figure], bool]]] = {
     "all_fours": (0.01, activities.on_all_fours),
     "jump": (0.01, activities.loose(stances.jump)),
     "random": (0.01, activities.at_random),
-    "recline": (
-        0.0,
-        activities.reclining,
-    ),  # on request (`pose_shares`), so that published test people stay who they are
+    # On request (`pose_shares`), so that published test people stay who they are:
+    "recline": (0.0, activities.reclining),
+    "balancing": (0.0, activities.balancing),
 }
 """Name -> (relative share, recipe). A recipe poses the figure and returns whether it sits on a seat."""
 

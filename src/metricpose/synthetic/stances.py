@@ -166,6 +166,20 @@ def lie(f: Figure) -> None:
         )
 
 
+def balance(f: Figure) -> None:
+    """Fighting for balance: on one leg or a narrow base, hips and trunk bent to a side."""
+    f.orient(rot_x(f.rng.normal(0.05, 0.2)) @ rot_y(f.rng.normal(0, 0.22)))
+    f.trunk(normal(f, 0.15, 0.25, -0.4, 0.9), f.rng.normal(0, 0.3), f.rng.normal(0, 0.3))
+    f.head(normal(f, 0.1, 0.3, -0.8, 0.9), f.rng.normal(0, 0.25), f.rng.normal(0, 0.4))
+    standing, free = sides(f)
+    f.leg(
+        standing, f.rng.normal(0.1, 0.2), f.rng.normal(0.05, 0.15), f.rng.normal(0.1, 0.2), normal(f, 0.2, 0.25, 0, 1.2)
+    )
+    lifted = f.rng.random() < 0.6
+    flexion = f.rng.uniform(-0.5, 1.4) if lifted else f.rng.normal(0.05, 0.3)
+    f.leg(free, flexion, normal(f, 0.35, 0.35, -0.35, 1.1), f.rng.normal(0.1, 0.3), normal(f, 0.6, 0.6, 0, 2.2), -0.2)
+
+
 def recline(f: Figure) -> None:
     """Half lying on the ground, propped on hands or elbows; legs flat, drawn up or lifted. Sets the arms too."""
     back = f.rng.uniform(0.35, 1.3)
