@@ -93,3 +93,14 @@ def test_seats_are_asked_for_only_with_level_thighs() -> None:
 def test_the_same_generator_state_gives_the_same_pose() -> None:
     first, second = (procedural(np.random.default_rng(9)) for _ in range(2))
     np.testing.assert_array_equal(first.rotations, second.rotations)
+
+
+def test_someone_fighting_for_balance_throws_the_arms_up_or_out() -> None:
+    points = positions("balancing", 80)
+    chest = at(points, "chest")
+    lean = np.abs(chest[:, 0]) / np.linalg.norm(chest, axis=1)
+    assert lean.mean() > 0.15
+    reach = [np.linalg.norm(at(points, f"hand.{s}") - chest, axis=1) for s in "LR"]
+    raised = [at(points, f"hand.{s}")[:, 2] > chest[:, 2] for s in "LR"]
+    assert np.mean(reach) > 0.45
+    assert 0.5 < np.mean(raised) < 0.95
