@@ -7,8 +7,10 @@ import pytest
 
 from metricpose.augment.appearance import AppearanceConfig
 from metricpose.augment.compositing import Bank, CompositingConfig
-from metricpose.augment.geometric import GeometricConfig, View
+from metricpose.augment.geometric import GeometricConfig, View, draw_view
 from metricpose.data.pipeline import Augmentation, cut_crop, make_sample
+from metricpose.errors import InputError
+from metricpose.geometry.camera import Camera
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import joint_pairs, pair_index
 from metricpose.types import HIDDEN, OUTSIDE, UNKNOWN, VISIBLE
@@ -202,3 +204,26 @@ def test_ordinal_labels_follow_flips_and_the_network_skeleton(seed):
         assert sample.order_w[place] == weights[index]
         assert sample.order[place] == (sign * truth[index] if weights[index] else 0)
     assert np.isfinite(sample.order).all()
+
+
+def test_a_view_that_no_camera_can_take_is_drawn_again():
+    """A person who fills most of the view from side to side: shifted a little, their box reaches behind the camera."""
+    record = person(0)
+    camera = Camera(np.array([[14.5, 0, 8.8], [0, 14.5, 151.6], [0, 0, 1]]), (256, 256))
+    near = replace(
+        record, image=np.full((256, 256, 3), 90, np.uint8), alpha=None, camera=camera,
+        box_xywh=np.array([8.5, 111.9, 227.6, 50.2]),
+    )  # fmt: skip
+    shifted = replace(PLAIN, geometric=GeometricConfig(shift=0.1))
+    refused = 0
+    for seed in range(40):
+        view = draw_view(near.box_xywh, shifted.geometric, np.random.default_rng(seed))
+        try:
+            cut_crop(near.image, near.camera, view, 32)
+        except InputError:
+            refused += 1
+        assert make_sample(near, 32, NET, shifted, np.random.default_rng(seed)).image.shape == (32, 32, 3)
+    assert refused > 3
+    behind = replace(near, box_xywh=np.array([-4000.0, 111.9, 5000.0, 50.2]))
+    with pytest.raises(InputError, match="170 degrees"):
+        make_sample(behind, 32, NET, shifted, np.random.default_rng(0))

@@ -51,3 +51,15 @@ def test_hidden_people_are_refused(cast: Cast) -> None:
     for scene in made:
         if scene is not None:
             assert scene["alpha"].max() > 0
+
+
+def test_people_who_reach_past_the_camera_are_refused(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = stage(cast, second_person=0.0)
+    assert try_scene(np.random.default_rng(3), alone) is not None
+    cropped = View.cropped
+
+    def near(view: View, left: float, top: float, extent: float, side: int) -> View:
+        return cropped(view, left, top, 6 * view.focal, side)
+
+    monkeypatch.setattr(View, "cropped", near)
+    assert try_scene(np.random.default_rng(3), alone) is None

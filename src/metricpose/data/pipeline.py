@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8
 from metricpose.augment.appearance import AppearanceConfig, change_appearance
 from metricpose.augment.compositing import Bank, CompositingConfig, paste_objects, replace_background
 from metricpose.augment.geometric import GeometricConfig, View, draw_view
+from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
 from metricpose.geometry.crop import crop_camera, resample
 from metricpose.skeleton import catalog
@@ -24,6 +25,7 @@ from metricpose.types import OUTSIDE, UNKNOWN, Record, Sample
 
 cv2.setNumThreads(1)
 _NEAREST_MM = 1.0
+_DRAWS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +62,24 @@ def make_sample(
         return _labelled(record, image, camera, skeleton, flip=False)
     if rng is None:
         raise TypeError("make_sample: an augmentation needs a random generator")
-    view = draw_view(record.box_xywh, augmentation.geometric, rng)
-    image, camera = cut_crop(record.image, record.camera, view, side)
+    view, image, camera = _random_crop(record, side, augmentation.geometric, rng)
     image = _composite(record, image, camera, augmentation, rng)
     image = change_appearance(image, augmentation.appearance, rng)
     return _labelled(record, image, camera, skeleton, flip=view.flip)
+
+
+def _random_crop(
+    record: Record, side: int, config: GeometricConfig, rng: np.random.Generator
+) -> tuple[View, UInt8[np.ndarray, "s s 3"], Camera]:
+    """A random view that a camera can take. Of people so near that they fill half the sphere not every view is one."""
+    for _ in range(_DRAWS):
+        view = draw_view(record.box_xywh, config, rng)
+        try:
+            return view, *cut_crop(record.image, record.camera, view, side)
+        except InputError:
+            continue
+    view = View(record.box_xywh)
+    return view, *cut_crop(record.image, record.camera, view, side)
 
 
 def cut_crop(

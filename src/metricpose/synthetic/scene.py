@@ -20,6 +20,8 @@ from metricpose.synthetic.setting import Extent, ground_shadow, make_backdrop, m
 from metricpose.synthetic.visibility import hidden_by_others, joint_visibility
 
 _MAX_HIDDEN = 0.6
+_MAX_TANGENT = 5.0
+"""Width of a picture over its focal length: beyond, a limb reaches past the camera and fills all of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +43,15 @@ class Stage:
 
 
 def try_scene(rng: np.random.Generator, stage: Stage) -> dict[str, Any] | None:
-    """Draw and render one scene: the fields of a `SyntheticSample`, or None if the main person is mostly hidden."""
+    """Draw and render one scene: the fields of a `SyntheticSample`; None if the person is mostly hidden or too near."""
     kind = _backdrop_kind(rng, stage)
     person = make_person(rng, stage.cast, tight=kind == "studio" and rng.random() < 0.6)
     skin = person.parts[0].vertices
     extent = Extent(*bounds(skin))
     full = sample_view(rng, extent.low, extent.high, kind == "studio")
     view = crop_around(rng, full, skin, stage.size)
+    if view.width > _MAX_TANGENT * view.focal:
+        return None
     people, props, own = _company(rng, stage, person, view, extent)
     assembly = assemble(people, props)
     drawing = draw(assembly, view, stage.supersample, stage.cast.wardrobe.textures)
