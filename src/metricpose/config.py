@@ -31,6 +31,8 @@ class _Source(_Settings):
     Attributes:
         share: of every batch, relative to the other sources'.
         start, length: which of its records; all from `start` on if no length is given.
+        where: smallest and largest value of numbers in the records' info, such as {height_mm: [1450, null]}; every
+            other record is replaced by a neighbour (`data.selecting`).
         supervision: labels that are kept: all (`full`), pixels (`2d`), or pixels and ordinal depth labels (`ordinal`).
         ordinal: how ordinal labels are made for records that bring none (`data.weaken`).
     """
@@ -38,6 +40,7 @@ class _Source(_Settings):
     share: float = Field(default=1.0, ge=0)
     start: int = Field(default=0, ge=0)
     length: int | None = Field(default=None, gt=0)
+    where: dict[str, tuple[float | None, float | None]] = Field(default_factory=dict)
     supervision: Supervision = "full"
     ordinal: OrdinalConfig = OrdinalConfig()
 

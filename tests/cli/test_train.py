@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -114,6 +115,14 @@ def test_a_full_disk_is_a_fault(recipe, capsys, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1e6))
     assert command(["train", str(recipe), "--dry-run"]) == 2
     assert re.search(r"has 1 MB free; checkpoints need [\d.]+ MB", capsys.readouterr().err)
+
+
+def test_a_source_keeps_the_people_it_is_asked_for(recipe):
+    for i, height in enumerate((1800, 900, 1000, 1700)):
+        write_shard(shard_path(recipe.parent / "tall", i), [replace(person(i), info={"height_mm": height, "place": i})])
+    changes = [f"data.train.0={{kind: shards, path: {recipe.parent / 'tall'}, where: {{height_mm: [1450, null]}}}}"]
+    sources = build_data(load_recipe(recipe, changes)).maker.sources
+    assert [sources[0][i].info["place"] for i in range(4)] == [0, 0, 0, 3]
 
 
 def test_epochs_in_place_of_steps(recipe):

@@ -27,6 +27,7 @@ from metricpose.data.loading import SampleMaker, fixed_batches, with_cutouts
 from metricpose.data.mixing import Source, batch_counts
 from metricpose.data.pipeline import Augmentation
 from metricpose.data.prepare import PLAN
+from metricpose.data.selecting import select
 from metricpose.data.shards import ShardFolder, shard_path
 from metricpose.data.synthetic import ENDLESS, RenderedSource, Renderer, ScenePart
 from metricpose.data.weaken import weaken
@@ -61,7 +62,7 @@ def open_source(config: SourceConfig) -> Source:
         DataError: no such folder, damaged shards, faulty labels, or too few records.
         InputError: the generator refuses a setting.
     """
-    return weaken(_records(config), config.supervision, config.ordinal)
+    return weaken(select(_records(config), config.where), config.supervision, config.ordinal)
 
 
 def _records(config: SourceConfig) -> Source:
