@@ -136,7 +136,8 @@ def main(argv: list[str]) -> int:
             row = {"stride": stride, "batch": batch, **measure(model, config, images, arguments.repeats)}
             rows.append(row)
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
-    report = {key: getattr(arguments, key) for key in ("model", "backbone", "no_last_layer", "side", "skeleton", "layout")}
+    told = ("model", "backbone", "no_last_layer", "side", "skeleton", "layout")
+    report = {key: getattr(arguments, key) for key in told}
     report |= {"goal": GOAL, "rows": rows, **describe(device, arguments.threads)}
     if arguments.out:
         with atomic_path(arguments.out) as temporary:
