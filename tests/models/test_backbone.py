@@ -144,6 +144,10 @@ def test_weights_load_from_a_published_layout_and_from_the_own_one():
     torch.testing.assert_close(again.state_dict(), normed.state_dict())
     short = build_backbone("mobilenetv2", last_layer=False, weights=folded)
     assert short.channels == 320
+    narrow = build_backbone("mobilenetv2", last_layer=48, weights=folded)
+    assert narrow.channels == 48
+    again = build_backbone("mobilenetv2", last_layer=48, weights=narrow.state_dict())
+    torch.testing.assert_close(again.state_dict(), narrow.state_dict())
     resnet = build_backbone("resnet18")
     public = resnet.state_dict() | {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     torch.testing.assert_close(build_backbone("resnet18", weights=public).conv1.weight, resnet.conv1.weight)

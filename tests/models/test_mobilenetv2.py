@@ -116,6 +116,28 @@ def test_without_the_last_layer_features_are_its_input():
         torch.testing.assert_close(torch.clamp(full.conv51(short(images)[32]), 0, 6), full(images)[32])
 
 
+def test_a_narrower_last_layer_keeps_the_channels_with_the_largest_weights():
+    folded, images = random_folded(6), torch.rand(1, 3, 64, 64)
+    full, narrow = MobileNetV2(), MobileNetV2(last_layer=37)
+    full.load_state_dict(from_folded(folded))
+    narrow.load_state_dict(from_folded(folded, last_layer=37))
+    size = folded["conv51.weight"].square().sum((1, 2, 3)).numpy()
+    kept = np.sort(np.argsort(size)[-37:])
+    assert narrow.channels == 37
+    with torch.no_grad():
+        torch.testing.assert_close(narrow(images)[32], full(images)[32][:, kept])
+    normed = MobileNetV2(last_layer=37, norm="batch").eval()
+    normed.load_state_dict(from_folded(folded, last_layer=37, norm="batch"))
+    with torch.no_grad():
+        torch.testing.assert_close(normed(images)[32], narrow(images)[32], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [0, -3, 1281])
+def test_a_last_layer_of_no_channels_or_too_many_is_refused(channels):
+    with pytest.raises(InputError, match=f"last_layer {channels} .* give 1 to 1280, true or false"):
+        MobileNetV2(last_layer=channels)
+
+
 def test_errors():
     with pytest.raises(CheckpointError, match=r"conv7\.bias"):
         from_folded({key: value for key, value in random_folded().items() if key != "conv7.bias"})

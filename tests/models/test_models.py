@@ -209,9 +209,11 @@ def test_settings_survive_json(name):
 
 
 @pytest.mark.parametrize("name", ["metrabs", "metro", "twofive"])
-def test_without_the_last_layer_the_head_takes_320_channels(name):
-    full, short = build(name), build(name, last_layer=False)
-    assert (full.head.in_channels, short.head.in_channels) == (1280, 320)
+def test_the_head_takes_the_channels_of_the_last_layer_or_320_without_it(name):
+    full, short, narrow = build(name), build(name, last_layer=False), build(name, last_layer=48)
+    assert (full.head.in_channels, short.head.in_channels, narrow.head.in_channels) == (1280, 320, 48)
+    assert type(narrow.config).model_validate_json(narrow.config.model_dump_json()).last_layer == 48
+    assert type(full.config).model_validate_json(full.config.model_dump_json()).last_layer is True
     assert full.state_dict().keys() - short.state_dict().keys() == {"backbone.conv51.weight", "backbone.conv51.bias"}
     poses = decoded(short, batch(len(short.skeleton)))
     assert poses.joints_mm.shape == (B, len(short.skeleton), 3)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from metricpose.errors import CheckpointError, InputError
 from metricpose.models import efficientnetv2, mobilenetv2, resnet
+from metricpose.models.mobilenetv2 import LastLayer
 from metricpose.models.strides import Padding, check_options
 
 
@@ -51,7 +52,7 @@ def build_backbone(
     stride: int = 32,
     centred: bool = True,
     norm: str | None = None,
-    last_layer: bool = True,
+    last_layer: LastLayer = True,
     weights: Mapping[str, Tensor] | None = None,
 ) -> AnyBackbone:
     """A `Backbone`; the parameters' names and shapes do not depend on `stride` or `centred`.
@@ -61,7 +62,7 @@ def build_backbone(
         stride: pixels per cell of the features.
         centred: centre the cells at stride / 2 + stride * i rather than at stride * i (see `strides`).
         norm: mobilenetv2 only: "folded" (default, no batch norm) or "batch".
-        last_layer: False leaves out mobilenetv2's last 1 x 1 layer (320 channels instead of 1280).
+        last_layer: mobilenetv2's last 1 x 1 layer. True: 1280 channels; a number: as many; False: none (320 channels).
         weights: published weights as in the table above, or this module's own state dict; None for random ones.
 
     Raises:
@@ -78,13 +79,13 @@ def build_backbone(
     return module
 
 
-def _build(name: str, stride: int, padding: Padding, norm: str | None, last_layer: bool) -> AnyBackbone:
+def _build(name: str, stride: int, padding: Padding, norm: str | None, last_layer: LastLayer) -> AnyBackbone:
     if name == "mobilenetv2":
         return mobilenetv2.MobileNetV2(stride=stride, padding=padding, norm=_norm(norm), last_layer=last_layer)
     if norm not in (None, "batch"):
         raise InputError(f"backbone '{name}' has batch norm only, not norm='{norm}'; leave norm out")
-    if not last_layer:
-        raise InputError(f"only mobilenetv2 can go without its last layer, not '{name}'; leave last_layer out")
+    if last_layer is not True:
+        raise InputError(f"only mobilenetv2 can change its last layer, not '{name}'; leave last_layer out")
     if name in resnet.NETWORKS:
         return resnet.ResNet(name, stride=stride, padding=padding)
     return efficientnetv2.EfficientNetV2(name, stride=stride, padding=padding)
@@ -109,7 +110,7 @@ def _load(module: AnyBackbone, name: str, weights: Mapping[str, Tensor]) -> None
 
 def _from_published(module: AnyBackbone, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if isinstance(module, mobilenetv2.MobileNetV2):
-        return mobilenetv2.from_folded(weights, norm=module.norm, last_layer=module.channels == 1280)
+        return mobilenetv2.from_folded(weights, norm=module.norm, last_layer=module.last_layer)
     if isinstance(module, resnet.ResNet):
         return resnet.from_torchvision(weights)
     return efficientnetv2.from_metrabs(weights)

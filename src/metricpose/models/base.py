@@ -72,7 +72,7 @@ class VolumeConfig(BaseModel):
     skeleton: str = "metricpose_25"
     backbone: str = "mobilenetv2"
     norm: str | None = None
-    last_layer: bool = True
+    last_layer: bool | int = True
     side: Annotated[int, Field(ge=16)] = 256
     stride: int = 32
     stride_train: int = 32

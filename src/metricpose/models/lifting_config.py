@@ -54,7 +54,7 @@ class LiftingConfig(VolumeConfig):
     box_mm: Annotated[float, Field(gt=0)] = 2000.0
     weight_2d_only: Weight = 1.0
     weight_ordinal: Weight = 0.0
-    last_layer: bool = True
+    last_layer: bool | int = True
     variant: Variant = "full"
     shared_deconvolutions: bool = False
     slab_bins: Annotated[int, Field(ge=1)] = 64

@@ -63,24 +63,42 @@ def _chain() -> tuple[_Layer, ...]:
 
 
 LAYERS = _chain()
+LastLayer = bool | int
+"""Of the last 1 x 1 layer: True: 1280 channels, as published; a number: as many; False: it is left out."""
+
+
+def last_channels(last_layer: LastLayer) -> int:
+    """Channels of the last layer, 0 if there is none.
+
+    Raises:
+        InputError: a number outside 1 to 1280.
+    """
+    channels = LAYERS[-1].outputs
+    if isinstance(last_layer, bool):
+        return channels if last_layer else 0
+    if not 1 <= last_layer <= channels:
+        raise InputError(f"last_layer {last_layer} is no number of channels: give 1 to {channels}, true or false")
+    return last_layer
 
 
 class MobileNetV2(nn.Module):
     """Images in [0, 1] to {stride: features}; see the module's text for the two forms of `norm`.
 
     Attributes:
-        channels: of the features: 1280, or 320 without the last layer.
+        channels: of the features: those of the last layer, 320 without it.
         stride: pixels per cell.
         centre_offset: pixel on which cell 0 is centred.
     """
 
     def __init__(
-        self, *, stride: int = 32, padding: Padding = "centred", norm: Norm = "folded", last_layer: bool = True
+        self, *, stride: int = 32, padding: Padding = "centred", norm: Norm = "folded", last_layer: LastLayer = True
     ) -> None:
         super().__init__()
         if norm not in ("folded", "batch"):
             raise InputError(f"norm '{norm}' is unknown; choose folded or batch")
-        self.layers = LAYERS if last_layer else LAYERS[:-1]
+        last = last_channels(last_layer)
+        self.layers = (*LAYERS[:-1], LAYERS[-1]._replace(outputs=last)) if last else LAYERS[:-1]
+        self.last_layer = last_layer
         self.channels = self.layers[-1].outputs
         self.stride = stride
         self.centre_offset = centre_offset(stride, padding)
@@ -116,24 +134,32 @@ def _convolution(layer: _Layer, step: Step, norm: Norm) -> SteppedConv2d:
     return conv
 
 
-def from_folded(folded: Mapping[str, Tensor], *, norm: Norm = "folded", last_layer: bool = True) -> dict[str, Tensor]:
+def from_folded(
+    folded: Mapping[str, Tensor], *, norm: Norm = "folded", last_layer: LastLayer = True
+) -> dict[str, Tensor]:
     """State dict of a `MobileNetV2`, in float32, from `conv{i}.weight` and `conv{i}.bias` (other keys are ignored).
 
     For ``norm="batch"`` each batch norm is made the plain addition of the bias: scale 1, shift = bias, running mean 0
     and running variance 1 - EPSILON, so that in eval mode the function is exactly the folded network's. Those running
     statistics are not those of any data: before training in train mode, call `calibrate_norms`.
 
+    A last layer narrower than that of `folded` gets its channels with the largest weights (norm), in their order.
+
     Raises:
         CheckpointError: a layer is missing.
     """
     state: dict[str, Tensor] = {}
-    for i in range(len(LAYERS) if last_layer else len(LAYERS) - 1):
+    last = last_channels(last_layer)
+    for i in range(len(LAYERS) if last else len(LAYERS) - 1):
         missing = [key for key in (f"conv{i}.weight", f"conv{i}.bias") if key not in folded]
         if missing:
             raise CheckpointError(
                 f"folded MobileNetV2 weights lack {missing[0]}; expected conv0 to conv{len(LAYERS) - 1}"
             )
         weight, bias = folded[f"conv{i}.weight"].float(), folded[f"conv{i}.bias"].float()
+        if i == len(LAYERS) - 1 and last < len(weight):
+            kept = weight.flatten(1).norm(dim=1).topk(last).indices.sort().values
+            weight, bias = weight[kept], bias[kept]
         state[f"conv{i}.weight"] = weight
         state |= {f"conv{i}.bias": bias} if norm == "folded" else _biasing_norm(f"norm{i}", bias)
     return state
