@@ -35,6 +35,12 @@ def test_studio_views_are_those_of_a_hall() -> None:
         assert 1.1 < view.centre[2] < 1.9
 
 
+def test_studio_cameras_hang_as_high_as_asked() -> None:
+    heights = [sample_view(np.random.default_rng(seed), LOW, HIGH, True, (2.0, 2.5)).centre[2] for seed in range(40)]
+    assert 2.0 - 1e-9 <= min(heights) < 2.1
+    assert 2.4 < max(heights) <= 2.5 + 1e-9
+
+
 def test_the_person_is_in_front_and_upright() -> None:
     for view in views(30, studio=False):
         assert np.linalg.det(view.R) == pytest.approx(1.0)

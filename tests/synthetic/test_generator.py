@@ -112,6 +112,20 @@ def test_config_refuses_what_it_does_not_know() -> None:
         SyntheticConfig(split="training")
 
 
+@pytest.mark.parametrize("heights", [(1.8, 1.2), (0.0, 1.0), (1.0, 11.0)])
+def test_studio_heights_out_of_order_or_reach_are_refused(heights: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match=r"lowest and the highest height in metres, such as \[1.2, 1.8\]"):
+        SyntheticConfig(studio_height=heights)
+
+
+def test_the_hash_of_older_settings_stays() -> None:
+    """It is printed beside published results; `studio_height` came after them."""
+    settings = SyntheticConfig(split="test").model_dump_json(exclude={"assets"})
+    assert hashlib.sha256(settings.encode()).hexdigest()[:16] == "50d02c128b033079"
+    high = SyntheticConfig(studio_height=(2.0, 2.5))
+    assert SyntheticConfig.model_validate_json(high.model_dump_json()) == high
+
+
 def test_rich_scenes_use_photographs_and_garments(assets: Path) -> None:
     rich = Generator(SyntheticConfig(size=64, assets=assets, split="val", photo=0.9, room=0.1, outdoors=0.0))
     samples = [rich.scene(index) for index in range(12)]

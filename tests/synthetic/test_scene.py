@@ -16,7 +16,7 @@ VIEW = View(np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]]), np.array([0.0, 1
 def stage(cast: Cast, **changes: float) -> Stage:
     shares = {"photo": 0.4, "room": 0.3, "outdoors": 0.2, "studio": 0.5, "second_person": 0.0, "held_object": 0.0,
               "clutter": 0.0, "occluder": 0.0, **changes}  # fmt: skip
-    return Stage(cast, Pictures([], []), 48, 1, **shares)
+    return Stage(cast, Pictures([], []), 48, 1, studio_height=(1.2, 1.8), **shares)
 
 
 def test_backdrops_come_in_the_asked_shares(cast: Cast) -> None:

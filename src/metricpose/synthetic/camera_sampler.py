@@ -13,6 +13,7 @@ from metricpose.synthetic.rotations import rot_x, rot_y, rot_z, unit
 
 FRAME = (1280, 960)
 DEPTH_RANGE = (1.4, 8.5)  # metres
+STUDIO_HEIGHT = (1.2, 1.8)  # metres: of the cameras of Human3.6M
 
 
 class View(NamedTuple):
@@ -64,19 +65,24 @@ class View(NamedTuple):
 
 
 def sample_view(
-    rng: np.random.Generator, low: Float[np.ndarray, " 3"], high: Float[np.ndarray, " 3"], studio: bool
+    rng: np.random.Generator,
+    low: Float[np.ndarray, " 3"],
+    high: Float[np.ndarray, " 3"],
+    studio: bool,
+    studio_height: tuple[float, float] = STUDIO_HEIGHT,
 ) -> View:
     """A full-frame camera looking at the box [low, high] (metres) of a person.
 
-    studio: as in motion-capture halls: 3 to 6.5 m away, at 1.2 to 1.8 m, lens of 42 to 52 degrees. Otherwise fields of
-    view of 30 to 95 degrees, heights 0.15 to 4 m (most at 1 to 2 m), distances 1.4 to 8.5 m, roll within 4 degrees.
+    studio: as in motion-capture halls: 3 to 6.5 m away, at `studio_height` (metres), lens of 42 to 52 degrees.
+    Otherwise fields of view of 30 to 95 degrees, heights 0.15 to 4 m (most at 1 to 2 m), distances 1.4 to 8.5 m. Roll
+    within 4 degrees.
     """
     width, height = FRAME
     target = (low + high) / 2
     fov = np.deg2rad(rng.uniform(42.0, 52.0) if studio else _field_of_view(rng))
     focal = width / 2 / np.tan(fov / 2)
     distance = rng.uniform(3.0, 6.5) if studio else _distance(rng, focal, float(max(high - low)))
-    above = (rng.uniform(1.2, 1.8) if studio else _camera_height(rng)) - target[2]
+    above = (rng.uniform(*studio_height) if studio else _camera_height(rng)) - target[2]
     above = float(np.clip(above, -0.9 * distance, 0.8 * distance))
     azimuth, away = rng.uniform(-np.pi, np.pi), np.sqrt(distance**2 - above**2)
     centre = target + np.array([np.cos(azimuth) * away, np.sin(azimuth) * away, above])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_serializer
 
 from metricpose.geometry.camera import Camera
 from metricpose.synthetic.body import Body, read_archive
+from metricpose.synthetic.camera_sampler import STUDIO_HEIGHT
 from metricpose.synthetic.person import Cast
 from metricpose.synthetic.pictures import load_pictures
 from metricpose.synthetic.poses import PoseLibrary
@@ -35,6 +37,7 @@ class SyntheticConfig(BaseModel):
             comes with the package (painted clothes, procedural poses and rooms).
         photo, room, outdoors: shares of backgrounds, the rest abstract. Where no photograph fits, a room stands in.
         studio: share of the rooms that are motion-capture studios, with their cameras and clothes.
+        studio_height: lowest and highest camera of a studio, metres.
         recorded: share of recorded poses. garments: share of people in garment meshes, where the assets have them.
         pose_shares: shares of procedural pose families (`procedural.FAMILIES`) to change, such as {"lie": 0.1}.
         second_person, held_object, clutter: chances per image (clutter: mean number of pieces). occluder: something
@@ -52,6 +55,7 @@ class SyntheticConfig(BaseModel):
     room: float = Field(default=0.36, ge=0, le=1)
     outdoors: float = Field(default=0.12, ge=0, le=1)
     studio: float = Field(default=0.35, ge=0, le=1)
+    studio_height: tuple[float, float] = STUDIO_HEIGHT
     recorded: float = Field(default=0.45, ge=0, le=1)
     garments: float = Field(default=0.78, ge=0, le=1)
     pose_shares: dict[str, float] = Field(default_factory=dict)
@@ -59,6 +63,21 @@ class SyntheticConfig(BaseModel):
     held_object: float = Field(default=0.22, ge=0, le=1)
     clutter: float = Field(default=0.9, ge=0, le=5)
     occluder: float = Field(default=0.10, ge=0, le=1)
+
+    @field_validator("studio_height")
+    @classmethod
+    def _in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1] <= 10:
+            raise ValueError(f"expected the lowest and the highest height in metres, such as [1.2, 1.8], got {value}")
+        return value
+
+    @model_serializer(mode="wrap")
+    def _younger_settings_only_where_set(self, serialize: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Without `studio_height` at its default: hashes of settings are printed beside results that are older."""
+        values = serialize(self)
+        if self.studio_height == STUDIO_HEIGHT:
+            values.pop("studio_height", None)
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +143,8 @@ class Generator:
 
 
 def _stage_options(config: SyntheticConfig) -> dict[str, Any]:
-    names = ("size", "supersample", "photo", "room", "outdoors", "studio", "second_person", "held_object", "clutter",
-             "occluder")  # fmt: skip
+    names = ("size", "supersample", "photo", "room", "outdoors", "studio", "studio_height", "second_person",
+             "held_object", "clutter", "occluder")  # fmt: skip
     return {name: getattr(config, name) for name in names}
 
 

@@ -36,6 +36,7 @@ class Stage:
     room: float
     outdoors: float
     studio: float
+    studio_height: tuple[float, float]
     second_person: float
     held_object: float
     clutter: float
@@ -48,7 +49,7 @@ def try_scene(rng: np.random.Generator, stage: Stage) -> dict[str, Any] | None:
     person = make_person(rng, stage.cast, tight=kind == "studio" and rng.random() < 0.6)
     skin = person.parts[0].vertices
     extent = Extent(*bounds(skin))
-    full = sample_view(rng, extent.low, extent.high, kind == "studio")
+    full = sample_view(rng, extent.low, extent.high, kind == "studio", stage.studio_height)
     view = crop_around(rng, full, skin, stage.size)
     if view.width > _MAX_TANGENT * view.focal:
         return None
