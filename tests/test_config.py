@@ -73,6 +73,9 @@ def test_sources_say_which_labels_they_keep(recipe):
     assert load_recipe(recipe()).data.train[0].supervision == "full"
     again = yaml.safe_load(yaml.safe_dump(loaded.model_dump(mode="json")))
     assert Recipe.model_validate(again) == loaded
+    assert "height_mm: expected the smallest, then the largest value, got [1800, 1450]" in problem(
+        recipe(), "data.train.0.where={age_years: [20, null], height_mm: [1800, 1450]}"
+    )
     assert "need supervision: ordinal" in problem(recipe(), "data.train.0.ordinal={noise: 0.1}")
     assert "did you mean 'threshold_mm'" in problem(recipe(), "data.train.0.ordinal.threshold=1")
 

@@ -25,6 +25,10 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Bounds = dict[str, tuple[float | None, float | None]]
+"""Smallest and largest value by name; None is no bound."""
+
+
 class _Source(_Settings):
     """What every source of records has.
 
@@ -40,9 +44,17 @@ class _Source(_Settings):
     share: float = Field(default=1.0, ge=0)
     start: int = Field(default=0, ge=0)
     length: int | None = Field(default=None, gt=0)
-    where: dict[str, tuple[float | None, float | None]] = Field(default_factory=dict)
+    where: Bounds = Field(default_factory=dict)
     supervision: Supervision = "full"
     ordinal: OrdinalConfig = OrdinalConfig()
+
+    @field_validator("where")
+    @classmethod
+    def _bounds_in_order(cls, value: Bounds) -> Bounds:
+        for name, (low, high) in value.items():
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"{name}: expected the smallest, then the largest value, got [{low:g}, {high:g}]")
+        return value
 
     @model_validator(mode="after")
     def _ordinal_is_used(self) -> _Source:
