@@ -40,6 +40,16 @@ def test_truncation_and_full_roll_happen_with_their_probability():
     assert beyond == pytest.approx(0.4 * 160 / 180, abs=0.03)
 
 
+def test_truncation_and_portraits_exclude_each_other():
+    drawn = [v.box_xywh for v in views(truncation=0.3, portrait=0.2)]
+    whole = [box is BOX for box in drawn]
+    upper = [box[1] == BOX[1] and box[3] <= 0.6 * BOX[3] for box in drawn]
+    assert np.mean(whole) == pytest.approx(0.5, abs=0.03)
+    assert np.mean(upper) == pytest.approx(0.2, abs=0.03)
+    with pytest.raises(ValidationError, match=r"sum of at most 1, got 0\.7 \+ 0\.4"):
+        GeometricConfig(truncation=0.7, portrait=0.4)
+
+
 def test_nothing_varies_with_everything_off():
     view = views(1, shift=0, zoom=(1, 1), roll_degrees=0, flip=0)[0]
     assert view[1:] == ((0, 0), 1, 0, False)

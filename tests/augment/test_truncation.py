@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metricpose.augment.truncation import draw_sub_box, propose_sub_boxes, square_box, truncate_box
+from metricpose.augment.truncation import draw_sub_box, portrait_box, propose_sub_boxes, square_box, truncate_box
 
 
 def test_sub_boxes_have_the_published_statistics():
@@ -41,3 +41,22 @@ def test_truncated_box_is_a_square_part_of_the_square_box():
     assert 40 < part[2] < 80
     assert (part[:2] >= (-15, -20)).all()
     assert (part[:2] + part[2:] <= (65, 60)).all()
+
+
+def test_a_portrait_is_the_upper_part_within_the_box():
+    rng, box = np.random.default_rng(5), np.array([10.0, -20.0, 30.0, 80.0])
+    x, y, width, height = np.array([portrait_box(box, rng) for _ in range(3000)]).T
+    assert (y == -20).all()
+    assert 0.15 * 80 <= height.min() < 0.16 * 80
+    assert 0.59 * 80 < height.max() <= 0.6 * 80
+    assert (x >= 10).all()
+    assert (x + width <= 40 + 1e-9).all()
+    assert (width <= 1.6 * height + 1e-9).all()
+    assert ((width >= 0.6 * height - 1e-9) | (width == 30)).all()
+    assert (x + width / 2).mean() == pytest.approx(25, abs=0.3)
+    assert (np.abs(x + width / 2 - 25) <= (30 - width) / 4 + 1e-9).all()
+
+
+def test_of_a_box_as_wide_as_high_there_is_no_portrait():
+    for box in ((10.0, -20.0, 80.0, 30.0), (0.0, 0.0, 50.0, 50.0)):
+        assert portrait_box(np.array(box), np.random.default_rng(6)).tolist() == list(box)

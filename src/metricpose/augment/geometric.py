@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from metricpose.augment.truncation import truncate_box
+from metricpose.augment.truncation import portrait_box, truncate_box
 
 
 class GeometricConfig(BaseModel):
@@ -22,6 +22,7 @@ class GeometricConfig(BaseModel):
         full_roll: probability of a roll over the whole circle instead.
         flip: probability of mirroring.
         truncation: probability of looking at a random part of the box only.
+        portrait: probability of looking at its upper part only, as deep as the head and shoulders.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +32,14 @@ class GeometricConfig(BaseModel):
     full_roll: float = Field(default=0.0, ge=0, le=1)
     flip: float = Field(default=0.5, ge=0, le=1)
     truncation: float = Field(default=0.0, ge=0, le=1)
+    portrait: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _at_most_everyone(self) -> GeometricConfig:
+        if self.truncation + self.portrait > 1:
+            total = f"{self.truncation:g} + {self.portrait:g}"
+            raise ValueError(f"truncation and portrait exclude each other: expected a sum of at most 1, got {total}")
+        return self
 
 
 class View(NamedTuple):
@@ -44,13 +53,17 @@ class View(NamedTuple):
 
 
 def draw_view(box_xywh: Float[np.ndarray, " 4"], config: GeometricConfig, rng: np.random.Generator) -> View:
-    """Draw one view. The same number of random numbers is used for every outcome but truncation, which comes last."""
+    """Draw one view. The same number of random numbers is used for every outcome but the cuts, which come last."""
     radius, angle, zoom, roll, turn, mirror, cut = rng.random(7)
     distance = config.shift * math.sqrt(radius)
     limit = math.pi if turn < config.full_roll else math.radians(config.roll_degrees)
     low, high = config.zoom
+    if cut < config.truncation:
+        box_xywh = truncate_box(box_xywh, rng)
+    elif cut < config.truncation + config.portrait:
+        box_xywh = portrait_box(box_xywh, rng)
     return View(
-        box_xywh=truncate_box(box_xywh, rng) if cut < config.truncation else box_xywh,
+        box_xywh=box_xywh,
         shift=(distance * math.cos(2 * math.pi * angle), distance * math.sin(2 * math.pi * angle)),
         zoom=low + (high - low) * zoom,
         roll=limit * (2 * roll - 1),
