@@ -8,6 +8,7 @@ import pytest
 from metricpose.augment.appearance import AppearanceConfig
 from metricpose.augment.compositing import Bank, CompositingConfig
 from metricpose.augment.geometric import GeometricConfig, View, draw_view
+from metricpose.data import pipeline
 from metricpose.data.pipeline import Augmentation, cut_crop, make_sample
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
@@ -159,6 +160,27 @@ def test_background_is_replaced_and_the_border_filled():
     black, filled = crop(fill_border=0), crop(fill_border=1)
     assert (black == 0).all(2).mean() > 0.3
     assert (filled == 201).all(2).sum() == pytest.approx((black == 0).all(2).sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_neighbours_stand_along_the_box_in_any_view(seed, monkeypatch):
+    """Their axis is the projection of the box's ends, as the joints at these pixels would be projected."""
+    record = person(seed)
+    x, y, width, height = record.box_xywh
+    ends = np.array([[x + width / 2, y], [x + width / 2, y + height]])
+    rays = np.concatenate([record.camera.rays(ends), np.ones((2, 1))], 1)
+    joints = record.joints_mm.copy()
+    joints[:2] = rays * 3000
+    record = replace(record, joints_mm=joints, joints_px=record.camera.project_camera(joints))
+    seen = []
+    monkeypatch.setattr(pipeline, "paste_neighbours", lambda image, alpha, axis, *_: seen.append(axis) or image)
+    view = GeometricConfig(roll_degrees=30, flip=0)
+    augmentation = Augmentation(view, AppearanceConfig.none(), CompositingConfig(occlude=0, neighbours=1), Bank())
+    sample = make_sample(record, 64, NET, augmentation, np.random.default_rng(seed))
+    np.testing.assert_allclose(seen[0], sample.joints_px[:2], atol=1e-2)
+    without = replace(record, alpha=None)
+    make_sample(without, 64, NET, augmentation, np.random.default_rng(seed))
+    assert len(seen) == 1
 
 
 def test_equal_random_state_gives_equal_samples():

@@ -34,6 +34,7 @@ class CompositingConfig(BaseModel):
         objects: smallest and largest number of them.
         object_scale: range of an object's side, as a fraction of the crop side.
         background: probability of replacing the background where a mask is known.
+        neighbours: probability of putting other people beside the person where a mask is known.
         fill_border: probability of filling what the crop shows beyond the image's edge, which else is black.
         photos: folder of photographs without people, or None for procedural ones.
     """
@@ -43,6 +44,7 @@ class CompositingConfig(BaseModel):
     objects: tuple[int, int] = (1, 5)
     object_scale: tuple[float, float] = (0.12, 0.6)
     background: float = Field(default=0.0, ge=0, le=1)
+    neighbours: float = Field(default=0.0, ge=0, le=1)
     fill_border: float = Field(default=0.5, ge=0, le=1)
     photos: str | None = None
 
@@ -138,7 +140,8 @@ def paste_objects(image: Image, config: CompositingConfig, bank: Bank, rng: np.r
     for _ in range(int(rng.integers(low, high + 1))):
         side = rng.uniform(*config.object_scale) * image.shape[0]
         thing, alpha = draw_object(bank, rng)
-        _paste(out, thing, alpha, side, rng)
+        centre = rng.uniform((0, 0), (image.shape[1], image.shape[0]))
+        paste(out, thing, alpha, side, centre, rng.uniform(-180, 180))
     return out
 
 
@@ -171,16 +174,16 @@ def draw_shape(n: int, rng: np.random.Generator) -> Mask:
     return mask
 
 
-def _paste(
+def paste(
     image: Image,
     thing: UInt8[np.ndarray, "a b 3"],
     alpha: UInt8[np.ndarray, "a b"],
     side: float,
-    rng: np.random.Generator,
+    centre: Float[np.ndarray, " 2"],
+    degrees: float,
 ) -> None:
-    """Blend `thing` into `image` in place: turned, scaled so its longer side is `side`, anywhere in the image."""
-    centre = rng.uniform((0, 0), (image.shape[1], image.shape[0]))
-    matrix, size = _placement(thing.shape[0], thing.shape[1], side / max(thing.shape[:2]), rng.uniform(-180, 180))
+    """Blend `thing` into `image` in place around `centre`: turned to the left, scaled so its longer side is `side`."""
+    matrix, size = _placement(thing.shape[0], thing.shape[1], side / max(thing.shape[:2]), degrees)
     x, y = (centre - np.array(size) / 2).astype(int)
     x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + size[0], image.shape[1]), min(y + size[1], image.shape[0])
     if x1 <= x0 or y1 <= y0:

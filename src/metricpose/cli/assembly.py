@@ -104,7 +104,8 @@ def build_augmentation(config: AugmentationConfig, sources: list[Source]) -> Aug
         return None
     photos = read_photos(expand(config.compositing.photos)) if config.compositing.photos else []
     plain = Augmentation(config.geometric, config.appearance, config.compositing, Bank(photos))
-    return with_cutouts(plain, sources) if config.compositing.occlude > 0 else plain
+    pasted = max(config.compositing.occlude, config.compositing.neighbours)
+    return with_cutouts(plain, sources) if pasted > 0 else plain
 
 
 def build_data(recipe: Recipe) -> TrainingData:

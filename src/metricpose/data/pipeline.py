@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8
 from metricpose.augment.appearance import AppearanceConfig, change_appearance
 from metricpose.augment.compositing import Bank, CompositingConfig, paste_objects, replace_background
 from metricpose.augment.geometric import GeometricConfig, View, draw_view
+from metricpose.augment.neighbours import paste_neighbours
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
 from metricpose.geometry.crop import crop_camera, resample
@@ -26,6 +27,7 @@ from metricpose.types import OUTSIDE, UNKNOWN, Record, Sample
 cv2.setNumThreads(1)
 _NEAREST_MM = 1.0
 _DRAWS = 8
+_RAY_MM = 1000.0  # any distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +101,27 @@ def _composite(
 ) -> UInt8[np.ndarray, "s s 3"]:
     config = augmentation.compositing
     behind, before, beyond = rng.random(3)
-    if record.alpha is not None and behind < config.background:
+    beside = rng.random() if config.neighbours else 1.0  # not drawn otherwise: older recipes give the same samples
+    alpha = None
+    if record.alpha is not None and (behind < config.background or beside < config.neighbours):
         alpha = resample(record.alpha, record.camera, camera)
+    if alpha is not None and behind < config.background:
         image = replace_background(image, alpha, augmentation.bank, rng)
     elif beyond < config.fill_border:
         image = _fill_border(record, image, camera, augmentation.bank, rng)
+    if alpha is not None and beside < config.neighbours:
+        image = paste_neighbours(image, alpha, _upper_and_lower_end(record, camera), augmentation.bank, rng)
     if before < config.occlude:
         image = paste_objects(image, config, augmentation.bank, rng)
     return image
+
+
+def _upper_and_lower_end(record: Record, camera: Camera) -> Float[np.ndarray, "2 2"]:
+    """Crop pixels of the middle of the box's upper and lower edge."""
+    x, y, width, height = record.box_xywh
+    ends = np.array([[x + width / 2, y], [x + width / 2, y + height]])
+    rays = np.concatenate([record.camera.rays(ends), np.ones((2, 1))], 1)
+    return camera.project(record.camera.to_world(rays * _RAY_MM))
 
 
 def _fill_border(
