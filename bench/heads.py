@@ -5,7 +5,7 @@
 The goal is at most 5 % over the backbone. Decoding meets it everywhere. The method's own 1 x 1 convolution from
 MobileNetV2's 1280 channels cannot at fine strides: it is 10.5 % (stride 16) to 13 % (stride 4) of the multiply-adds,
 against 4.7 % at 32, and already runs at the processor's peak. With a last layer of 384 channels, as the bundled model
-has it (`--last-layer 384`; `last_layer: 384` in a recipe), it is half of that, and the goal is met.
+has it (`--last-layer 384`; `last_layer: 384` in a recipe), it is a third of that, and the goal is met.
 Each number is the best of the repeats: other work on the machine only ever makes a run slower.
 
 Roofline. With J joints, D bins and h x w cells the head writes J(1 + D) h w floats per crop: 14,400 at stride 32 and
