@@ -13,7 +13,7 @@ import pytest
 from metricpose.errors import InputError
 from metricpose.geometry import crop as module
 from metricpose.geometry.camera import Camera
-from metricpose.geometry.crop import crop_camera, crop_to_source, homography, resample
+from metricpose.geometry.crop import carry_pixels, crop_camera, crop_to_source, homography, resample
 from metricpose.skeleton.catalog import H36M_17
 
 LENS = np.array([-0.21, 0.25, -0.0014, 0.0021])
@@ -213,6 +213,19 @@ def test_opencvs_lens_map_equals_projection_pixel_by_pixel(lens: str, flip: bool
     assert np.ptp(slow[0]) > 200
     for a, b in zip(fast, slow, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+@BOXES
+@LENSES
+def test_pixels_are_carried_to_where_the_other_camera_sees_the_same(box: np.ndarray, distorted: bool) -> None:
+    cam = camera(distorted)
+    crop = crop_camera(cam, box, SIDE, roll=0.4, flip=True)
+    pixels = ends(box)
+    carried = carry_pixels(pixels, cam, crop)
+    np.testing.assert_allclose(carried, through(pixels, cam, crop), atol=1e-6)
+    np.testing.assert_allclose(carry_pixels(carried, crop, cam), pixels, atol=1e-6)
+    turned = cam.rotate(np.diag([-1.0, 1.0, -1.0]))
+    assert np.isnan(carry_pixels(pixels, cam, turned)).all()  # behind it
 
 
 def test_a_skewed_source_is_resampled_exactly_too() -> None:

@@ -19,7 +19,7 @@ from metricpose.augment.geometric import GeometricConfig, View, draw_view
 from metricpose.augment.neighbours import paste_neighbours
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
-from metricpose.geometry.crop import crop_camera, resample
+from metricpose.geometry.crop import carry_pixels, crop_camera, resample
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Conversion, PairMap, Skeleton, mirror_pairs, pair_conversion
 from metricpose.types import OUTSIDE, UNKNOWN, Record, Sample
@@ -27,7 +27,6 @@ from metricpose.types import OUTSIDE, UNKNOWN, Record, Sample
 cv2.setNumThreads(1)
 _NEAREST_MM = 1.0
 _DRAWS = 8
-_RAY_MM = 1000.0  # any distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +119,7 @@ def _upper_and_lower_end(record: Record, camera: Camera) -> Float[np.ndarray, "2
     """Crop pixels of the middle of the box's upper and lower edge."""
     x, y, width, height = record.box_xywh
     ends = np.array([[x + width / 2, y], [x + width / 2, y + height]])
-    rays = np.concatenate([record.camera.rays(ends), np.ones((2, 1))], 1)
-    return camera.project(record.camera.to_world(rays * _RAY_MM))
+    return carry_pixels(ends, record.camera, camera)
 
 
 def _fill_border(

@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
-from metricpose.geometry.crop import crop_camera
+from metricpose.geometry.crop import carry_pixels, crop_camera
 from metricpose.types import Record
 
 SIDE = 384
@@ -64,8 +64,7 @@ def window_of(camera: Camera, box_xywh: Float[np.ndarray, " 4"], margin: float) 
     """
     size = np.array(camera.size)
     crop = crop_camera(camera, box_xywh, 2)  # its image reaches one box side: +-1 pixel about the centre
-    rays = np.concatenate([crop.rays(0.5 + 2 * margin * _RIM), np.ones((len(_RIM), 1))], 1)
-    rim = camera.project_camera(rays @ crop.R @ camera.R.T)
+    rim = carry_pixels(0.5 + 2 * margin * _RIM, crop, camera)
     if not np.isfinite(rim).all():  # beyond the lens model: nothing can be said, so all of the photograph stays
         return 0, 0, int(size[0]), int(size[1])
     low = np.clip(np.floor(rim.min(0)).astype(int), 0, size)

@@ -108,6 +108,11 @@ def crop_to_source(points: Float[np.ndarray, "*b 3"], source: Camera, target: Ca
     return source.to_camera(target.to_world(points))
 
 
+def carry_pixels(pixels: Float[np.ndarray, "*b 2"], source: Camera, target: Camera) -> Float[np.ndarray, "*b 2"]:
+    """Pixels of `source` -> pixels of `target`, for cameras in one place with any lenses; NaN where it does not see."""
+    return target.project_camera(_turned_rays(source, pixels, target.R @ source.R.T))
+
+
 def homography(source: Camera, target: Camera) -> Float[np.ndarray, "3 3"]:
     """Pixels of `target` -> pixels of `source` for ideal lenses and one optical centre."""
     return source.K @ source.R @ target.R.T @ np.linalg.inv(target.K)
