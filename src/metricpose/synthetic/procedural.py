@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from metricpose.errors import InputError
-from metricpose.synthetic import activities, stances
+from metricpose.synthetic import activities, exercises, stances
 from metricpose.synthetic import gestures as g
 from metricpose.synthetic.controls import PoseSample
 from metricpose.synthetic.figure import Figure
@@ -51,6 +51,8 @@ FAMILIES: dict[str, tuple[float, Callable[[Figure], bool]]] = {
     # On request (`pose_shares`), so that published test people stay who they are:
     "recline": (0.0, activities.reclining),
     "balancing": (0.0, activities.balancing),
+    "floor_exercise": (0.0, exercises.floor_exercise),
+    "plank": (0.0, exercises.plank),
 }
 """Name -> (relative share, recipe). A recipe poses the figure and returns whether it sits on a seat."""
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from metricpose.synthetic.rig import Posed, Rig, pose_bones
 from metricpose.synthetic.rotations import axis_rotation, unit
 
-RESTING = ("lie", "floor", "all_fours")
+RESTING = ("lie", "floor", "all_fours", "plank")
 """Kinds of pose that rest on more than their feet."""
 
 # Flesh around a bone's head, metres for a 1.7 m adult, by the start of the bone's name; 0.035 elsewhere.
