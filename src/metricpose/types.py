@@ -19,8 +19,8 @@ from metricpose.skeleton.core import Skeleton, pair_count
 OUTSIDE, HIDDEN, VISIBLE, UNKNOWN = 0, 1, 2, 255
 """Visibility of a joint in a record: outside the image, hidden by something, visible, not annotated."""
 
-MEASURED, INFERRED, OUT_OF_FRAME = 0, 1, 2
-"""State of a predicted joint: seen in the crop, guessed from context, outside the photograph."""
+MEASURED, INFERRED, OUT_OF_FRAME, NOT_GIVEN = 0, 1, 2, 3
+"""State of a predicted joint: seen in the crop, guessed from context, outside the photograph, not predicted at all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +196,7 @@ class People:
         joints_mm: (N, J, 3) in the source camera frame (world frame if extrinsics were given: see `info`).
         joints_px: (N, J, 2) full image, always the projection of joints_mm.
         covariance_mm2: (N, J, 3, 3) uncertainty of joints_mm relative to the person's root.
-        state: (N, J) MEASURED, INFERRED or OUT_OF_FRAME.
+        state: (N, J) MEASURED, INFERRED, OUT_OF_FRAME, or NOT_GIVEN where joints_mm is NaN.
         boxes: (N, 4) left, top, width, height in pixels.
         scores: (N,) detection score, 1 where boxes were given.
         track_id: (N,) identity along a video, -1 for a single photograph.

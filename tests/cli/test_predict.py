@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from metricpose.cli.main import main
-from metricpose.cli.predict import output_names
+from metricpose.cli.predict import boxes_of, output_names
+from metricpose.errors import InputError
 from metricpose.formats import load
 from metricpose.formats.camera_file import write_camera
 from metricpose.geometry.camera import Camera
@@ -177,3 +178,30 @@ def test_output_names_keep_images_apart() -> None:
     names = output_names(paths)
     assert names[:3] == ["a_jpg", "a_png", "b"]
     assert len(set(names)) == 5
+
+
+def test_an_image_called_summary_keeps_its_result(photos: Path, model: Path, tmp_path: Path) -> None:
+    (photos / "a.jpg").rename(photos / "Summary.jpg")
+    (photos / "b.png").unlink()
+    assert run(photos, "--out", tmp_path / "o", "--model", model, "--formats", "json") == 0
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["Summary_jpg.json", "summary.json"]
+    assert len(load(tmp_path / "o" / "Summary_jpg.json")) == 1
+
+
+def test_boxes_are_found_by_as_much_of_the_path_as_tells_images_apart() -> None:
+    images = [Path("rec/cam0/0001.jpg"), Path("rec/cam1/0001.jpg"), Path("rec/cam1/0002.jpg")]
+    given = {"cam0/0001.jpg": 1, "rec/cam1/0001.jpg": 2, "0001.jpg": 3}
+    assert boxes_of(images, given) == {images[0]: 1, images[1]: 2}
+    absolute = Path("/data/0001.jpg")
+    assert boxes_of([absolute], {"/data/0001.jpg": 4, "0001.jpg": 3}) == {absolute: 4}
+    with pytest.raises(InputError, match=r"'0001.jpg' fits both rec/cam0/0001.jpg and rec/cam1/0001.jpg"):
+        boxes_of(images, {"0001.jpg": 3})
+
+
+def test_up_of_the_world_can_be_given(photos: Path, model: Path, tmp_path: Path) -> None:
+    camera = Camera.from_fov((90, 120), 1.0)
+    write_camera(Camera(camera.K, camera.size, R=np.diag([1.0, -1, -1])), tmp_path / "cam.json")
+    arguments = (photos / "a.jpg", "--model", model, "--camera", tmp_path / "cam.json", "--formats", "json")
+    for name, more, up in (("o", (), [0, 1, 0]), ("p", ("--up", 0, 0.8, 0.6), [0, 0.8, 0.6])):
+        assert run(*arguments, "--boxes", tmp_path / "boxes.json", "--out", tmp_path / name, *more) == 0
+        assert load(tmp_path / name / "a.json").info["up"] == pytest.approx(up)

@@ -8,7 +8,7 @@ import pytest
 from safetensors import safe_open
 
 from metricpose.data.shards import Shard, ShardFolder, render_shards, shard_path, write_shard
-from metricpose.errors import DataError
+from metricpose.errors import DataError, InputError
 from metricpose.geometry.camera import Camera
 from people import person
 
@@ -156,6 +156,19 @@ def test_rendering_is_by_index_and_resumable(tmp_path, workers):
     assert render_shards(make_renderer, tmp_path, 6, per_shard=2, workers=0, start=10) == 2
     assert shard_path(tmp_path, 0).read_bytes() == before
     assert [r.info["number"] for r in map(ShardFolder(tmp_path).__getitem__, range(6))] == [10, 11, 12, 13, 14, 15]
+
+
+def test_shards_of_other_settings_are_not_mixed(tmp_path):
+    render_shards(make_renderer, tmp_path, 4, per_shard=2, workers=0, facts={"generator": "a", "start": "0"})
+    assert render_shards(Failing(), tmp_path, 4, per_shard=2, workers=0, facts={"generator": "a", "start": "0"}) == 0
+    with pytest.raises(DataError, match="rendered with another generator and start"):
+        render_shards(make_renderer, tmp_path, 6, per_shard=2, workers=0, facts={"generator": "b", "start": "9"})
+    with pytest.raises(DataError, match="another number of records"):
+        render_shards(make_renderer, tmp_path, 9, per_shard=3, workers=0, facts={"generator": "a", "start": "0"})
+    assert len(list(tmp_path.iterdir())) == 2
+    for count, per_shard in ((0, 2), (-3, 2), (4, 0)):
+        with pytest.raises(InputError, match="at least one record"):
+            render_shards(make_renderer, tmp_path, count, per_shard=per_shard, workers=0)
 
 
 def test_the_file_is_plain_safetensors(tmp_path):

@@ -12,6 +12,7 @@ from metricpose.augment.geometric import GeometricConfig, draw_view
 from metricpose.data.pipeline import cut_crop, make_sample
 from metricpose.data.window import cut_window, window_of
 from metricpose.errors import InputError
+from metricpose.geometry.crop import crop_camera
 from metricpose.skeleton import catalog
 from metricpose.types import VISIBLE, Record
 
@@ -100,3 +101,17 @@ def test_at_the_edge_of_a_wide_photograph_the_margin_is_wider_in_pixels():
     edge = window_of(camera, np.array([1100.0, 400, 50, 100]), 1.05)
     assert middle[2:] == pytest.approx((210, 210), abs=3)
     assert edge[0] < 1125 - 108  # the crop camera turns there, and sees more pixels on its outer side
+
+
+def test_square_boxes_stay_square_so_the_crop_is_measured_along_the_same_side():
+    """Window sides are whole pixels: with a factor each, a square box became wider than high and its crop another."""
+    rng = np.random.default_rng(0)
+    whole = record(size=(641, 483))
+    for _ in range(40):
+        side = rng.uniform(120, 300)
+        corner = rng.uniform(0, [620 - side, 460 - side])
+        square = replace(whole, box_xywh=np.array([*corner, side, side]))
+        part = cut_window(square, side=97)
+        assert part.box_xywh[2] == part.box_xywh[3]
+        a, b = (crop_camera(r.camera, r.box_xywh, 64) for r in (square, part))
+        np.testing.assert_allclose(b.K, a.K, rtol=1e-9)

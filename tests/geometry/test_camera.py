@@ -112,6 +112,22 @@ def test_the_fold_is_where_the_radial_model_turns() -> None:
     assert abs(slope[0]) < 1e-3
 
 
+@pytest.mark.parametrize(
+    "lens",
+    [
+        (0.4, 0.19, -0.003, 0.0, -0.065),  # pincushion that turns to barrel
+        (0.4, 0.19, -0.003, 0.002, -0.065, 0.1, 0.02, 0.0),
+        (-0.35, 0.2, 0.001, -0.002, -0.05),
+    ],
+)
+def test_undistort_inverts_a_strongly_bent_lens_almost_to_where_it_folds(lens: tuple[float, ...]) -> None:
+    coefficients = np.array(lens)
+    limit = min(one_to_one_radius(lens), 2.0)
+    radius, angle = np.meshgrid(np.linspace(0.05, 0.95, 13) * limit, np.linspace(0, 6, 9))
+    points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
+    np.testing.assert_allclose(undistort(distort(points, coefficients), coefficients), points, atol=1e-6)
+
+
 def test_undistort_far_outside_is_nan_without_a_warning() -> None:
     far = np.array([[1.0, 0.2], [30.0, -4.0], [1e6, 1e6], [0.1, 0.1]])
     out = undistort(far, FOLDING)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 import metricpose
 from metricpose.errors import CheckpointError, InputError
@@ -116,6 +117,34 @@ def test_camera_extrinsics_give_world_coordinates(dots: PoseModel) -> None:
     assert np.linalg.norm(people.joints_mm[0] - world, axis=-1).max() < 30
 
 
+@pytest.mark.parametrize("axes", [(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)])
+def test_whatever_axis_of_the_world_is_up_people_are_looked_at_upright(
+    model: PoseModel, axes: tuple[float, float, float]
+) -> None:
+    """The same picture with and without extrinsics gives the same pose, whatever world they lead to."""
+    image = np.random.default_rng(1).integers(0, 255, (600, 801, 3), dtype=np.uint8)
+    R = Rotation.align_vectors([[0.0, -1, 0], [0.6, 0, 0.8]], [axes, np.roll(axes, 1)])[0].as_matrix()
+    placed = Camera(CAMERA.K, CAMERA.size, R=R, t=np.array([10.0, -700, 40]))
+    plain = model.predict(image, camera=CAMERA, boxes=box())
+    people = model.predict(image, camera=placed, boxes=box())
+    np.testing.assert_allclose(placed.to_camera(people.joints_mm), plain.joints_mm, atol=1e-3 * 3000)
+    np.testing.assert_allclose(people.info["up"], axes, atol=1e-9)
+    assert not any("from the top of the picture" in w for w in people.info["warnings"])
+    wrong = model.predict(image, camera=placed, boxes=box(), up=tuple(-v for v in axes))
+    assert any("180 degrees from the top of the picture" in w for w in wrong.info["warnings"])
+
+
+def test_a_detection_that_no_view_takes_is_dropped_and_said(dots: PoseModel) -> None:
+    bent = Camera(CAMERA.K, CAMERA.size, np.array([-0.5, 0.0, 0.0, 0.0]))
+    world = body() * 0.4 + np.array([0.0, 0.0, 3200.0])
+    px = bent.project(world)
+    good = np.concatenate([px.min(0) - 10, np.ptp(px, axis=0) + 20])
+    finder = Finder(np.stack([good, np.array([-10.0, 0.0, 820.0, 600.0])]), [0.5, 0.9])
+    people = dots.predict(draw(bent, world), camera=bent, detector=finder, rules=Rules(bone_ratio=None))
+    assert people.scores.tolist() == [0.5]
+    assert any("no view of this camera takes it" in w for w in people.info["warnings"])
+
+
 def test_without_boxes_the_model_finds_its_person(dots: PoseModel) -> None:
     people = dots.predict(draw(CAMERA, WORLD), camera=CAMERA)
     check(people)
@@ -177,6 +206,7 @@ def test_auto_runs_with_two_heads(model: PoseModel) -> None:
         ({"tta": 0}, "expected 1 to 32"),
         ({"batch_size": 0}, "batch_size"),
         ({"up": (0.0, 0.0, 0.0)}, "other than zero"),
+        ({"up": (0.0, math.nan, 1.0)}, "other than zero"),
         ({"boxes": [[900, 0, 10, 10]]}, "outside the image"),
     ],
 )

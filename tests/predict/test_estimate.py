@@ -67,6 +67,18 @@ def test_every_view_of_the_schedule_agrees_in_the_world_frame(name: str, n: int)
     assert np.linalg.norm(found.joints_mm[0] - world, axis=-1).max() < 20
 
 
+@pytest.mark.parametrize("name", CAMERAS)
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_mirrored_photograph_with_its_mirrored_camera_shows_the_same_world(name: str, n: int) -> None:
+    camera = CAMERAS[name]
+    world = place(camera, (500.0, 100.0, 3400.0))
+    mirrored, picture = camera.flip(), np.ascontiguousarray(draw(camera, world)[:, ::-1])
+    up = tuple(float(v) for v in camera.R.T @ np.array([0, -1.0, 0]))
+    boxes = box(mirrored, world)[None]
+    found = estimate(CropNetwork(DotModel(POINTS)), picture, mirrored, boxes, schedule(n), up=up)
+    assert np.linalg.norm(found.joints_mm[0] - world, axis=-1).max() < 25
+
+
 def test_one_view_is_the_identity() -> None:
     world = place(LENS, (500.0, 100.0, 3400.0))
     np.testing.assert_array_equal(run(LENS, world, schedule(1)).joints_mm, run(LENS, world, schedule(5)).views_mm[:, 0])

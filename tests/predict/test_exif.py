@@ -41,6 +41,17 @@ def test_damaged_blocks_never_raise(noise: bytes, at: int, length: int) -> None:
     assert isinstance(parse(whole[:at]), Exif)
 
 
+def test_what_is_sound_in_a_damaged_block_is_used() -> None:
+    """Editors cut the camera's notes off and leave the pointer to them; the picture still has to be turned."""
+    whole = block(FIRST, SUB)
+    without_sub = whole[: len(block(FIRST)) + 12]
+    assert parse(without_sub).orientation == 6
+    assert parse(without_sub).focal_mm == 0.0
+    announced = bytearray(block({0x0112: (SHORT, 6)}))
+    announced[8:10] = (3).to_bytes(2, "little")  # three entries, of which one is there
+    assert parse(bytes(announced[:22])).orientation == 6
+
+
 def test_orientation_out_of_range_counts_as_absent() -> None:
     assert parse(block({0x0112: (SHORT, 9)})).orientation == 1
     assert parse(block({0x0112: (SHORT, 0)})).orientation == 1

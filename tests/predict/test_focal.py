@@ -104,3 +104,24 @@ def test_warning_only_beyond_a_quarter_and_outside_the_interval() -> None:
     warning = disagreement(FocalCheck(1500.0, 1400.0, 1600.0, True, 2), camera)
     assert "1500 px (1400 to 1600)" in warning
     assert "factor of 1.50" in warning
+
+
+def test_focal_lengths_that_the_lens_cannot_have_are_left_out() -> None:
+    """With so strong a barrel people far from the centre have no ray at short focal lengths: no reason to stop."""
+    bent = replace(TRUE, distortion=np.array([-0.2, 0.0, 0.0, 0.0]))
+    found, boxes = heads(bent, bent, [(-850.0, 0.0, 2400.0), (900.0, 100.0, 2700.0)])
+    check = check_focal(found, boxes, bent, UP)
+    assert check is not None
+    assert check.focal_px == pytest.approx(1100, rel=0.03)
+    hopeless = replace(bent, distortion=np.array([-0.2 * 1100**2 / 60**2, 0.0, 0.0, 0.0]))
+    assert check_focal(found, boxes, hopeless, UP) is None
+
+
+def test_a_mirroring_focal_length_is_checked_by_its_size() -> None:
+    found, boxes = heads(TRUE, TRUE, NEAR)
+    K = TRUE.K.copy()
+    K[0, 0] *= -1
+    check = check_focal(found, boxes, replace(TRUE, K=K), UP)
+    assert check is not None
+    assert 0 < check.low_px <= check.focal_px <= check.high_px
+    assert disagreement(FocalCheck(1150.0, 1100.0, 1300.0, True, 2), replace(TRUE, K=K)) == ""

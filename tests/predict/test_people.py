@@ -15,7 +15,7 @@ from metricpose.predict.estimate import Estimates
 from metricpose.predict.people import convert_covariance, joint_states, to_people
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Conversion
-from metricpose.types import INFERRED, MEASURED, OUT_OF_FRAME
+from metricpose.types import INFERRED, MEASURED, NOT_GIVEN, OUT_OF_FRAME
 
 CAMERA = Camera.from_fov((640, 480), math.radians(60))
 BOX = np.array([270.0, 190, 100, 100])
@@ -90,6 +90,8 @@ def test_conversion_picks_joints_by_name(count: int) -> None:
 
 def test_joints_that_cannot_be_given_are_nan_and_named() -> None:
     people = build(estimates(1, "h36m_17"), "h36m_17", "metricpose_25")
+    assert (people.state[0, 17:] == NOT_GIVEN).all()
+    assert (people.state[0, :17] != NOT_GIVEN).all()
     assert np.isnan(people.joints_mm[0, 17:]).all()
     assert np.isfinite(people.joints_mm[0, :17]).all()
     assert "l_eye" in people.info["warnings"][1]

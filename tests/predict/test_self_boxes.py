@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
+from metricpose.geometry.crop import crop_camera
 from metricpose.predict.boxes import iou
 from metricpose.predict.network import CropNetwork
 from metricpose.predict.self_boxes import ROUNDS, find_person, look, starting_boxes
@@ -51,3 +53,20 @@ def test_a_wide_heatmap_lowers_the_score_and_nothing_in_view_is_zero() -> None:
     nothing = look(behind, np.zeros((600, 900, 3), np.uint8), CAMERA, box, (0.0, -1.0, 0.0))
     assert nothing.scores.tolist() == [0.0]
     np.testing.assert_array_equal(nothing.next_xywh, box)
+
+
+def test_starting_boxes_that_no_view_takes_are_left_out() -> None:
+    """A lens that cannot be inverted at the picture's rim: the whole image is no box, the middle of it is."""
+    bent = Camera(CAMERA.K, CAMERA.size, np.array([-0.4, 0.0, 0.0, 0.0]))
+    with pytest.raises(InputError, match="cannot be inverted"):
+        crop_camera(bent, starting_boxes(bent.size)[0], 256)
+    world = POINTS * 0.5 + np.array([0.0, 0.0, 3000.0])
+    found = find_person(CropNetwork(DotModel(POINTS * 0.5)), draw(bent, world), bent)
+    px = bent.project(world)
+    assert iou(found.xywh, np.concatenate([px.min(0), np.ptp(px, axis=0)])[None])[0, 0] > 0.5
+
+
+def test_a_camera_through_which_nothing_can_be_looked_at_is_refused() -> None:
+    hopeless = Camera(CAMERA.K, CAMERA.size, np.array([-50.0, 0.0, 0.0, 0.0]))
+    with pytest.raises(InputError, match="no part of the image"):
+        find_person(CropNetwork(DotModel(POINTS)), np.zeros((600, 900, 3), np.uint8), hopeless)

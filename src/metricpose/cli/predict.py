@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metricpose.types import People
 
 FORMATS = ("json", "npz", "csv", "overlay", "sheet", "view")
+_SUMMARY = "summary"
 
 
 class Outcome(NamedTuple):
@@ -42,6 +43,7 @@ def run(
     model: str | None = None,
     device: str | None = None,
     batch_size: int = 32,
+    up: tuple[float, float, float] | None = None,
     offline: bool = False,
     view: bool = False,
 ) -> int:
@@ -57,7 +59,8 @@ def run(
         camera: JSON file with K, size, and optionally distortion, R, t (for the upright image).
         fov: field of view along the longer side in degrees, or auto to estimate it from the people; default EXIF,
             else 55.
-        boxes: JSON file with the people's boxes per image file name.
+        boxes: JSON file with the people's boxes per image: by file name, or with as many of its folders as tell images
+            apart, such as cam1/0001.jpg.
         detector: person detector: a YOLOX .onnx file, or a folder with a transformers model.
         threshold: least score of a detected person.
         skeleton: joints of the results, such as h36m_17 or coco_17; default the network's own.
@@ -66,6 +69,7 @@ def run(
         model: name of a bundled model, or a model file.
         device: cpu, cuda, mps; default CUDA if there is any.
         batch_size: crops in one network pass.
+        up: direction that points up in the world of a camera with R and t; default the picture's top.
         offline: never use the network.
         view: also write the interactive page and open the first one in a browser.
     """
@@ -84,8 +88,9 @@ def run(
         "skeleton": skeleton,
         "tta": tta,
         "batch_size": batch_size,
+        "up": up,
     }
-    given = read_boxes(boxes) if boxes else None
+    given = boxes_of(images, read_boxes(boxes)) if boxes else None
     loaded = load(model, device, offline)
     _prepare(out)
     outcomes = []
@@ -101,10 +106,37 @@ def run(
 
 
 def output_names(images: list[Path]) -> list[str]:
-    """File names without suffix for the results; images that differ only in suffix or folder keep apart."""
+    """File names without suffix for the results; images that differ only in suffix or folder keep apart.
+
+    None of them is that of the summary.
+    """
     stems = [image.stem for image in images]
-    names = [s if stems.count(s) == 1 else f"{i.stem}_{i.suffix[1:].lower()}" for s, i in zip(stems, images)]
+    taken = [s for s in stems if stems.count(s) > 1 or s.lower() == _SUMMARY]
+    names = [s if s not in taken else f"{i.stem}_{i.suffix[1:].lower()}" for s, i in zip(stems, images)]
     return [n if names.count(n) == 1 else f"{n}_{k}" for k, n in enumerate(names)]
+
+
+def boxes_of(images: list[Path], given: dict[str, Any]) -> dict[Path, Any]:
+    """The entry of each image: the one that names most of its path. Images without an entry are left out.
+
+    Raises:
+        InputError: one entry fits several images.
+    """
+    from metricpose.errors import InputError
+
+    owners: dict[str, Path] = {}
+    for image in images:
+        parts = image.parts
+        names = [image.as_posix(), *("/".join(parts[i:]) for i in range(len(parts)))]
+        key = next((name for name in names if name in given), None)
+        if key is not None and key in owners:
+            raise InputError(
+                f"the boxes file's entry '{key}' fits both {owners[key]} and {image}; expected entries that tell them "
+                f"apart, such as '{'/'.join(parts[-2:])}'"
+            )
+        if key is not None:
+            owners[key] = image
+    return {image: given[key] for key, image in owners.items()}
 
 
 def _prepare(out: Path) -> None:
@@ -143,7 +175,7 @@ def _fov(value: str | None) -> float | str | None:
 
 
 def _one(
-    model: PoseModel, image: Path, stem: Path, kinds: list[str], boxes: dict[str, Any] | None, options: dict[str, Any]
+    model: PoseModel, image: Path, stem: Path, kinds: list[str], boxes: dict[Path, Any] | None, options: dict[str, Any]
 ) -> Outcome:
     """Predict and write; whatever is wrong with this image is kept with it."""
     from metricpose.errors import InputError, MetricposeError
@@ -151,9 +183,9 @@ def _one(
 
     try:
         photo = read_photo(image)
-        if boxes is not None and image.name not in boxes:
+        if boxes is not None and image not in boxes:
             raise InputError(f"the boxes file has no entry for {image.name}")
-        people = model.predict(photo, boxes=boxes[image.name] if boxes is not None else None, **options)
+        people = model.predict(photo, boxes=boxes[image] if boxes is not None else None, **options)
         return Outcome(image, people, _write(people, photo.image, stem, kinds), "")
     except MetricposeError as error:
         return Outcome(image, None, [], str(error))
@@ -197,7 +229,7 @@ def _write_summary(outcomes: list[Outcome], out: Path) -> None:
         }
         for o in outcomes
     ]
-    with atomic_path(out / "summary.json") as path:
+    with atomic_path(out / f"{_SUMMARY}.json") as path:
         path.write_text(json.dumps(rows, indent=1), encoding="utf8")
 
 

@@ -29,7 +29,7 @@ from metricpose.data.mapping import map_tensors
 from metricpose.data.processes import run_jobs
 from metricpose.data.shard_writer import FORMAT, LABELS, ORDER, ShardWriter, write_shard
 from metricpose.data.storage import Entry, open_storage, read_index, shard_name
-from metricpose.errors import DataError
+from metricpose.errors import DataError, InputError
 from metricpose.geometry.camera import Camera
 from metricpose.types import Record
 
@@ -176,7 +176,7 @@ def render_shards(
     """Render records `start` ... `start + count - 1` into shards; shards that are there already are kept.
 
     Record i is `make_renderer()(start + i)` whatever the number of processes. Shard n is written by one process, in
-    order of number as far as the processes keep pace.
+    order of number as far as the processes keep pace. Shards that are kept must have been written with the same facts.
 
     Args:
         make_renderer: picklable; called once in each process.
@@ -189,10 +189,15 @@ def render_shards(
         Number of records rendered now.
 
     Raises:
-        DataError: the folder cannot be written.
+        InputError: no record is asked for, or shards of none.
+        DataError: the folder cannot be written, or holds shards of other settings.
     """
+    if count < 1 or per_shard < 1:
+        raise InputError(f"expected at least one record and one in a shard, got {count} and {per_shard}")
     total = -(-count // per_shard)
     missing = [n for n in range(total) if not shard_path(out, n).exists()]
+    for n in sorted(set(range(total)) - set(missing)):
+        _check_kept(shard_path(out, n), per_shard, facts or {})
     jobs = [(str(shard_path(out, n)), start + n * per_shard, per_shard, facts) for n in missing]
     done = total - len(missing)
     for _ in run_jobs(make_renderer, _render_shard, jobs, workers if len(jobs) > 1 else 0):
@@ -200,6 +205,18 @@ def render_shards(
         if progress is not None:
             progress(done * per_shard, total * per_shard)
     return len(missing) * per_shard
+
+
+def _check_kept(path: Path, records: int, facts: dict[str, str]) -> None:
+    shard = Shard(path)
+    there = {key: shard.metadata.get(key) for key in facts}
+    if len(shard) == records and there == facts:
+        return
+    other = [key for key in facts if there[key] != facts[key]] or ["number of records"]
+    raise DataError(
+        f"{path} is there already, rendered with another {' and '.join(other)}; to go on with it use the settings it "
+        "was made with, else choose another folder or delete this one"
+    )
 
 
 def _render_shard(renderer: Renderer, job: tuple[str, int, int, dict[str, str] | None]) -> int:

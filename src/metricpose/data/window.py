@@ -45,7 +45,11 @@ def cut_window(record: Record, side: int = SIDE, margin: float = MARGIN) -> Reco
     factor = np.array([size[0] / width, size[1] / height])
     low = np.array([x, y], np.float64)
     joints = (np.asarray(record.joints_px, np.float64) - low + 0.5) * factor - 0.5
-    box = np.concatenate([(record.box_xywh[:2] - low + 0.5) * factor - 0.5, record.box_xywh[2:] * factor])
+    # Whole pixels shrink width and height by slightly different factors. Both sides of the box take the factor of the
+    # longer one: a square box must not become a little wider than high, as crops are measured along the longer side.
+    extent = record.box_xywh[2:] * factor[int(record.box_xywh[3] >= record.box_xywh[2])]
+    centre = (record.box_xywh[:2] + record.box_xywh[2:] / 2 - low + 0.5) * factor - 0.5
+    box = np.concatenate([centre - extent / 2, extent])
     return replace(
         record,
         image=_shrunk(record.image[y : y + height, x : x + width], size),

@@ -9,10 +9,10 @@ import numpy as np
 from metricpose.errors import DataError, InputError
 from metricpose.formats.camera_file import camera_from_dict, camera_to_dict
 from metricpose.skeleton.core import Skeleton
-from metricpose.types import INFERRED, MEASURED, OUT_OF_FRAME, People
+from metricpose.types import INFERRED, MEASURED, NOT_GIVEN, OUT_OF_FRAME, People
 
 FORMAT, VERSION = "metricpose.people", 1
-STATES = {MEASURED: "measured", INFERRED: "inferred", OUT_OF_FRAME: "out_of_frame"}
+STATES = {MEASURED: "measured", INFERRED: "inferred", OUT_OF_FRAME: "out_of_frame", NOT_GIVEN: "not_given"}
 ARRAYS = ("joints_mm", "joints_px", "covariance_mm2", "state", "boxes", "scores", "track_id")
 
 

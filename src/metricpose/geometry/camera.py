@@ -11,12 +11,13 @@ import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.polynomial import Polynomial
 
 from metricpose.errors import InputError
 
 _DISTORTION_LENGTHS = (0, 4, 5, 8, 12)
+_FARTHEST = 50.0  # normalised radius: 89 degrees off the axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,21 +186,52 @@ def undistort(
     """Invert `distort` by Newton's method with a numerical Jacobian.
 
     OpenCV's default of five fixed-point steps leaves errors of several thousandths of a pixel; Newton's method
-    reaches rounding error in about five steps wherever the model is invertible. Points that no direction within
-    `one_to_one_radius` maps to come out as NaN.
+    reaches rounding error in about five steps. Where the lens bends strongly (from barrel to pincushion, say) it can
+    run away from the distorted point; it then starts again at the radius that the radial part alone gives. Points that
+    no direction within `one_to_one_radius` maps to come out as NaN.
     """
     if len(coefficients) == 0:
         return points
     with np.errstate(all="ignore"):
-        guess = _newton(points, coefficients, iterations)
-        failed = ~(np.abs(distort(guess, coefficients) - points).max(-1) < 1e-7)
+        guess = _newton(points, points, coefficients, iterations)
+        failed = ~_maps_to(guess, points, coefficients)
+        if (failed & np.isfinite(points).all(-1)).any():
+            far = points[failed]
+            guess[failed] = _newton(far, _radial_inverse(far, coefficients), coefficients, iterations)
+            failed = ~_maps_to(guess, points, coefficients)
     return np.where(failed[..., None], np.nan, guess)
 
 
+def _maps_to(
+    guess: Float[np.ndarray, "*b 2"], points: Float[np.ndarray, "*b 2"], coefficients: Float[np.ndarray, " n"]
+) -> Bool[np.ndarray, "*b"]:
+    return np.asarray(np.abs(distort(guess, coefficients) - points).max(-1) < 1e-7)
+
+
+def _radial_inverse(
+    points: Float[np.ndarray, "m 2"], coefficients: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "m 2"]:
+    """Undistorted points of the lens model's radial part, which grows up to `one_to_one_radius`, by bisection."""
+    radial = np.array(coefficients)
+    radial[2:4] = 0.0
+    radial[8:] = 0.0
+    target = np.linalg.norm(points, axis=-1)
+    limit = one_to_one_radius(tuple(radial.tolist()))
+    low, high = np.zeros_like(target), np.full_like(target, min(limit, _FARTHEST))
+    for _ in range(60):
+        middle = (low + high) / 2
+        reached = _lens_model(np.stack([middle, np.zeros_like(middle)], -1), radial)[..., 0]
+        low, high = np.where(reached < target, middle, low), np.where(reached < target, high, middle)
+    return points * (low / np.maximum(target, 1e-300))[..., None]
+
+
 def _newton(
-    points: Float[np.ndarray, "*b 2"], coefficients: Float[np.ndarray, " n"], iterations: int
+    points: Float[np.ndarray, "*b 2"],
+    start: Float[np.ndarray, "*b 2"],
+    coefficients: Float[np.ndarray, " n"],
+    iterations: int,
 ) -> Float[np.ndarray, "*b 2"]:
-    guess, step = points.copy(), 1e-6
+    guess, step = start.copy(), 1e-6
     # One evaluation for the value and both slopes: for the few points of a box, calls cost more than numbers.
     stencil = step * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]).reshape(5, *(1,) * (points.ndim - 1), 2)
     for _ in range(iterations):

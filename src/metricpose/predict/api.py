@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from metricpose.errors import InputError
@@ -21,7 +23,7 @@ from metricpose.predict.network import FROM_BOX, CropNetwork
 from metricpose.predict.people import to_people
 from metricpose.predict.plausible import Rules, plausible
 from metricpose.predict.self_boxes import find_person
-from metricpose.predict.views import View, schedule
+from metricpose.predict.views import View, can_be_seen, schedule
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Skeleton
 from metricpose.types import People
@@ -33,6 +35,8 @@ _SCALE_OF = {
     "lifting": "size as lifted from pixels and root-relative depth",
 }
 Fov = float | int | Literal["auto"] | None
+_PICTURE_UP = np.array([0.0, -1.0, 0.0])
+_TILTED = math.radians(60.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +47,27 @@ class Options:
         skeleton: catalogue name of the joints wanted, or None for the model's default.
         tta: number of views averaged, 1 is the plain crop alone; or the name of a set (`predict.views.policy`).
         batch_size: crops in one network pass.
-        up: direction that points up, in the world frame of the camera; crops are made upright with it.
+        up: direction that points up, in the world frame of the camera; crops are made upright with it. None: the
+            picture was taken upright.
         rules: filters for detected boxes; given boxes are never dropped.
     """
 
     skeleton: str | None = None
     tta: int | str = 1
     batch_size: int = DEFAULT_BATCH
-    up: Up = (0.0, -1.0, 0.0)
+    up: Up | None = None
     rules: Rules = Rules()  # noqa: RUF009 (frozen)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {self.batch_size}")
-        if len(self.up) != 3 or not any(self.up):
+        if self.up is not None and not (len(self.up) == 3 and any(self.up) and np.isfinite(self.up).all()):
             raise InputError(f"up: expected a direction (x, y, z) other than zero, got {self.up}")
+
+    def up_in(self, camera: Camera) -> Up:
+        """The direction in the camera's world."""
+        x, y, z = self.up if self.up is not None else (camera.R.T @ _PICTURE_UP).tolist()
+        return x, y, z
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +104,7 @@ class PoseModel:
         skeleton: str | None = None,
         tta: int | str = 1,
         batch_size: int = DEFAULT_BATCH,
-        up: Up = (0.0, -1.0, 0.0),
+        up: Up | None = None,
         rules: Rules | None = None,
     ) -> People:
         """3D poses of the people in one photograph.
@@ -109,7 +119,7 @@ class PoseModel:
             skeleton: catalogue name of the joints wanted; None for `default_skeleton`.
             tta: views averaged per person; 1 is the plain crop, 5 the usual choice for quality; or a `policy`'s name.
             batch_size: crops in one network pass.
-            up: direction that points up, in the world frame of the camera.
+            up: direction that points up, in the world frame of the camera; None if the picture was taken upright.
             rules: filters for what a detector found; None for the defaults.
 
         Raises:
@@ -122,15 +132,15 @@ class PoseModel:
         photo = as_photo(image)
         auto = _is_auto(fov_deg, camera)
         choice = choose_camera(photo, camera, None if isinstance(fov_deg, str) else fov_deg)
-        found, source = self._boxes(photo, choice.camera, boxes, detector, options)
+        found, source, notes = self._boxes(photo, choice.camera, boxes, detector, options)
         if auto:
             choice = self._estimated_camera(photo, choice, found, options)
         result = self._estimate(photo, choice.camera, found, views, options)
-        notes: list[str] = []
+        notes += _tilted(options, choice.camera)
         if source.startswith("detector"):
-            keep, notes = plausible(result, found, choice.camera, self.skeleton, options.rules)
-            found, result = found.take(keep), result.take(keep)
-        check = check_focal(result, found.xywh, choice.camera, options.up)
+            keep, dropped = plausible(result, found, choice.camera, self.skeleton, options.rules)
+            found, result, notes = found.take(keep), result.take(keep), [*notes, *dropped]
+        check = check_focal(result, found.xywh, choice.camera, options.up_in(choice.camera))
         if check is not None and choice.origin not in (ASSUMED, ESTIMATED):
             notes = [*notes, *filter(None, [disagreement(check, choice.camera)])]
         info = self._info(photo, choice, source, options, check, notes)
@@ -146,24 +156,31 @@ class PoseModel:
 
     def _boxes(
         self, photo: Photo, camera: Camera, boxes: Any, detector: Detector | None, options: Options
-    ) -> tuple[Boxes, str]:
+    ) -> tuple[Boxes, str, list[str]]:
+        """The boxes, where they come from, and what there is to say about them."""
         if boxes is not None and detector is not None:
             raise InputError("give either boxes or a detector, not both")
         if boxes is not None:
-            return as_boxes(boxes, photo.size), "given"
-        if detector is not None:
-            return detector(photo.image), f"detector {detector.name}"
-        return find_person(self.network, photo.image, camera, options.up), "self"
+            return as_boxes(boxes, photo.size), "given", []
+        up = options.up_in(camera)
+        if detector is None:
+            return find_person(self.network, photo.image, camera, up), "self", []
+        found = detector(photo.image)
+        x, y, z = (camera.R @ np.array(up)).tolist()
+        seen = can_be_seen(camera, found.xywh, (x, y, z))
+        lost = [
+            f"detection {box.round().tolist()} dropped: no view of this camera takes it" for box in found.xywh[~seen]
+        ]
+        return found.take(seen), f"detector {detector.name}", lost
 
     def _estimate(self, photo: Photo, camera: Camera, boxes: Boxes, views: list[View], options: Options) -> Estimates:
-        return estimate(
-            self.network, photo.image, camera, boxes.xywh, views, up=options.up, batch_size=options.batch_size
-        )
+        up = options.up_in(camera)
+        return estimate(self.network, photo.image, camera, boxes.xywh, views, up=up, batch_size=options.batch_size)
 
     def _estimated_camera(self, photo: Photo, choice: CameraChoice, boxes: Boxes, options: Options) -> CameraChoice:
         """The focal length the people agree on; what was known before where they do not determine it."""
         first = self._estimate(photo, choice.camera, boxes, [View()], options)
-        check = check_focal(first, boxes.xywh, choice.camera, options.up)
+        check = check_focal(first, boxes.xywh, choice.camera, options.up_in(choice.camera))
         if check is None or not check.determined:
             why = "the people do not determine it" if check else "needs a two-headed model and a person in view"
             note = f"field of view 'auto': {why}; {choice.source} used instead"
@@ -197,12 +214,25 @@ class PoseModel:
             "camera_source": choice.source,
             "camera_origin": choice.origin,
             "tta": options.tta,
-            "up": [float(v) for v in options.up],
+            "up": [float(v) for v in options.up_in(choice.camera)],
             "warnings": join_notes(photo.warnings, choice.warnings, notes),
         }
         if check is not None:
             info["focal_check"] = check._asdict()
         return info
+
+
+def _tilted(options: Options, camera: Camera) -> list[str]:
+    """A note if what was called up is far from the picture's: mostly the axis of another world."""
+    up = camera.R @ np.array(options.up_in(camera))
+    angle = math.acos(float(np.clip(up @ _PICTURE_UP / np.linalg.norm(up), -1.0, 1.0)))
+    if angle <= _TILTED:
+        return []
+    x, y, z = (camera.R.T @ _PICTURE_UP).round(2).tolist()
+    return [
+        f"up {list(options.up_in(camera))} is {math.degrees(angle):.0f} degrees from the top of the picture, so people "
+        f"are looked at turned by as much; in this camera's world the picture's top is ({x:g}, {y:g}, {z:g})"
+    ]
 
 
 def load(

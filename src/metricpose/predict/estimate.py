@@ -62,7 +62,8 @@ def estimate(
     Args:
         network: the pose model.
         image: RGB, upright.
-        camera: of the image.
+        camera: of the image; with a mirroring R (determinant -1) the image counts as a mirror image of the world, and
+            left and right come out as the person's.
         boxes_xywh: left, top, width, height in pixels.
         views: from `views.schedule`; the first is the plain crop.
         up: direction that points up in the crops, in the world frame of `camera`.
@@ -72,17 +73,19 @@ def estimate(
     if n == 0:
         return _nobody(v, j)
     poses, crops = _run(network, image, camera, boxes_xywh, views, up, batch_size)
+    mirrored = bool(np.linalg.det(camera.R) < 0)  # the photograph itself is a mirror image
     joints = np.empty((n, v, j, 3))
     covariance = np.empty((n, v, j, 3, 3))
     for k, crop in enumerate(crops):
-        order = network.skeleton.mirror if views[k % v].flip else slice(None)
+        order = network.skeleton.mirror if views[k % v].flip != mirrored else slice(None)
         joints[k // v, k % v] = crop.to_world(poses.joints_mm[k])[order]
         covariance[k // v, k % v] = (crop.R.T @ poses.covariance_mm2[k] @ crop.R)[order]
     flags = poses.flags.reshape(n, v)
     mean, spread = _merge(joints, covariance, flags, network.skeleton.root)
     plain = crops[::v]
-    head_px = None if poses.head_px is None else _to_image(poses.head_px[::v], plain, camera)
-    head_mm = None if poses.head_mm is None else poses.head_mm[::v]
+    order = network.skeleton.mirror if mirrored else slice(None)
+    head_px = None if poses.head_px is None else _to_image(poses.head_px[::v][:, order], plain, camera)
+    head_mm = None if poses.head_mm is None else poses.head_mm[::v][:, order]
     return Estimates(mean, spread, flags.min(1), joints, plain, head_px, head_mm)
 
 

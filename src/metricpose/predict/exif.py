@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 from collections.abc import Iterator
@@ -38,11 +39,8 @@ class Exif:
 
 
 def parse(block: bytes) -> Exif:
-    """Read a TIFF-structured EXIF block; anything damaged counts as absent."""
-    try:
-        tags = _read_tags(block)
-    except (struct.error, ValueError, IndexError):
-        return Exif()
+    """Read a TIFF-structured EXIF block; what is damaged counts as absent, what is sound is used."""
+    tags = _read_tags(block)
     orientation = int(_number(tags, _ORIENTATION))
     unit = _UNIT_MM.get(int(_number(tags, _PLANE_UNIT)) or 2, 0.0)
     return Exif(
@@ -84,12 +82,21 @@ def _was_cropped(exif: Exif, size: tuple[int, int]) -> bool:
 
 def _read_tags(block: bytes) -> dict[int, list[float] | str]:
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
-    if order is None or struct.unpack(order + "H", block[2:4])[0] != 42:
+    if order is None or len(block) < 8 or struct.unpack(order + "H", block[2:4])[0] != 42:
         return {}
-    tags = dict(_entries(block, order, struct.unpack(order + "I", block[4:8])[0]))
+    tags = _directory(block, order, struct.unpack(order + "I", block[4:8])[0])
     pointer = tags.get(_EXIF_POINTER)
     if isinstance(pointer, list) and pointer:
-        tags.update(_entries(block, order, int(pointer[0])))
+        tags.update(_directory(block, order, int(pointer[0])))
+    return tags
+
+
+def _directory(block: bytes, order: str, at: int) -> dict[int, list[float] | str]:
+    """Entries of one directory up to the first that cannot be read: editors cut blocks off, pointers stay behind."""
+    tags: dict[int, list[float] | str] = {}
+    with contextlib.suppress(struct.error, ValueError, IndexError):
+        for tag, value in _entries(block, order, at):
+            tags[tag] = value
     return tags
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from metricpose.errors import InputError
 from metricpose.geometry.absolute import reference_point
 from metricpose.geometry.camera import Camera
 from metricpose.geometry.crop import crop_camera
@@ -44,7 +45,9 @@ class FocalCheck(NamedTuple):
 
 
 def check_focal(found: Estimates, boxes_xywh: Float[np.ndarray, "n 4"], camera: Camera, up: Up) -> FocalCheck | None:
-    """Best focal length over all people of one image; None for models without both heads, or nobody in view.
+    """Best focal length over all people of one image.
+
+    None for models without both heads, for nobody in view, and where the lens model allows hardly any focal length.
 
     The crops were cut with `camera`; for every other focal length the same pixels stand for other rays and other turns
     of the crop, both of which are taken into account.
@@ -56,18 +59,23 @@ def check_focal(found: Estimates, boxes_xywh: Float[np.ndarray, "n 4"], camera: 
     if not usable.any():
         return None
     boxes, px, mm, view = boxes_xywh[usable], found.head_px[usable], found.head_mm[usable], view[usable]
-    factors = _GRID * max(camera.size) / camera.K[0, 0]
+    here = abs(float(camera.K[0, 0]))
+    factors = _GRID * max(camera.size) / here
     costs = np.array([_cost(scale_focal(camera, f), boxes, px, mm, view, up) for f in factors])
+    possible = np.isfinite(costs)
+    if possible.sum() < 3:
+        return None
+    factors, costs = factors[possible], costs[possible]
     freedom = max(2.0 * view.sum() - 3 * len(view) - 1, 1.0) * _INDEPENDENT
     best, low, high = _minimum(np.log(factors), costs, 4.0 / freedom)
     inside = low > np.log(factors[0]) and high < np.log(factors[-1])
-    best_px, low_px, high_px = (float(np.exp(v) * camera.K[0, 0]) for v in (best, low, high))
+    best_px, low_px, high_px = (float(np.exp(v) * here) for v in (best, low, high))
     return FocalCheck(best_px, low_px, high_px, bool(inside and high - low < np.log(_DETERMINED)), int(usable.sum()))
 
 
 def disagreement(check: FocalCheck, camera: Camera, tolerance: float = 0.25) -> str:
     """A warning if the check contradicts the camera by more than the tolerance, else ''."""
-    focal = camera.K[0, 0]
+    focal = abs(float(camera.K[0, 0]))
     if not check.determined or check.low_px <= focal <= check.high_px or abs(check.focal_px / focal - 1) <= tolerance:
         return ""
     return (
@@ -97,12 +105,20 @@ def _cost(
     view: Bool[np.ndarray, "n j"],
     up: Up,
 ) -> float:
-    """Sum of squared distances in the image between the 2D joints and the best-placed metric pose, in box sides."""
+    """Sum of squared distances in the image between the 2D joints and the best-placed metric pose, in box sides.
+
+    Infinite for a focal length so short that people lie beyond what the lens model can invert.
+    """
     x, y, z = camera.R @ np.array(up)
-    turns = [camera.R @ crop_camera(camera, box, 256, up=(x, y, z)).R.T for box in boxes]
+    try:
+        turns = [camera.R @ crop_camera(camera, box, 256, up=(x, y, z)).R.T for box in boxes]
+    except InputError:
+        return float("inf")
     pose = np.stack([m @ turn.T for m, turn in zip(mm, turns)])
     seen = view & np.isfinite(px).all(-1)
     rays = camera.rays(np.where(seen[..., None], px, camera.K[:2, 2]))
+    if not np.isfinite(rays).all():
+        return float("inf")
     weights = torch.from_numpy(seen.astype(np.float64))
     moves = reference_point(torch.from_numpy(rays), torch.from_numpy(pose), weights, confidence=weights, ridge=0.0)
     there = camera.project_camera(pose + moves.numpy()[:, None])

@@ -12,7 +12,7 @@ from metricpose.predict.boxes import Boxes
 from metricpose.predict.estimate import Estimates
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Conversion, Skeleton
-from metricpose.types import INFERRED, MEASURED, OUT_OF_FRAME, People
+from metricpose.types import INFERRED, MEASURED, NOT_GIVEN, OUT_OF_FRAME, People
 
 INFERRED_SIGMA_MM = 150.0
 """A joint whose standard deviation (root of the mean variance of its axes) exceeds this was not seen well."""
@@ -70,7 +70,8 @@ def joint_states(
 ) -> UInt8[np.ndarray, "n j"]:
     """MEASURED: in the photograph, in the crop, and with a small deviation; OUT_OF_FRAME: not in the photograph.
 
-    Everything else in the photograph is INFERRED: outside the crop the network saw, or its heatmap is spread wider than
+    NOT_GIVEN: the joint has no position, because the skeleton asked for has joints that the network's lacks. Everything
+    else in the photograph is INFERRED: outside the crop the network saw, or its heatmap is spread wider than
     INFERRED_SIGMA_MM. Joints without covariance are judged by place alone.
     """
     in_crop = np.array([_inside(crop.project(joints), crop.size) for crop, joints in zip(crops, joints_mm)], bool)
@@ -78,7 +79,8 @@ def joint_states(
     with np.errstate(invalid="ignore"):
         vague = deviation > INFERRED_SIGMA_MM
     state = np.where(in_crop.reshape(vague.shape) & ~vague, MEASURED, INFERRED)
-    return np.where(_inside(joints_px, size), state, OUT_OF_FRAME).astype(np.uint8)
+    state = np.where(_inside(joints_px, size), state, OUT_OF_FRAME)
+    return np.where(np.isfinite(joints_mm).all(-1), state, NOT_GIVEN).astype(np.uint8)
 
 
 def convert_covariance(

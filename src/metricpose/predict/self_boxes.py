@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
 from metricpose.predict.boxes import Boxes, iou, suppress
 from metricpose.predict.estimate import Estimates, Up, estimate
 from metricpose.predict.network import CropNetwork
-from metricpose.predict.views import View
+from metricpose.predict.views import View, can_be_seen
 
 ROUNDS = 6
 SETTLED = 0.9
@@ -33,8 +34,19 @@ class Look(NamedTuple):
 def find_person(
     network: CropNetwork, image: UInt8[np.ndarray, "h w 3"], camera: Camera, up: Up = (0.0, -1.0, 0.0)
 ) -> Boxes:
-    """The box of the most convincing person, and its score in [0, 1]."""
+    """The box of the most convincing person, and its score in [0, 1].
+
+    Raises:
+        InputError: the camera allows none of the boxes that the search starts from.
+    """
+    x, y, z = (camera.R @ np.array(up)).tolist()
     boxes = starting_boxes((image.shape[1], image.shape[0]))
+    boxes = boxes[can_be_seen(camera, boxes, (x, y, z))]
+    if len(boxes) == 0:
+        raise InputError(
+            "no part of the image can be looked at through this camera: its view is too wide or its lens model cannot "
+            "be inverted there; expected another focal length or distortion, or give boxes"
+        )
     settled = np.zeros(len(boxes), bool)
     scores = np.zeros(len(boxes))
     for _ in range(ROUNDS):
@@ -42,6 +54,7 @@ def find_person(
         seen = look(network, image, camera, boxes[active], up)
         scores[active] = seen.scores
         stays = np.diagonal(iou(boxes[active], seen.next_xywh)) > SETTLED
+        stays |= ~can_be_seen(camera, seen.next_xywh, (x, y, z))  # nowhere to go on to
         settled[active] = stays
         boxes[active[~stays]] = seen.next_xywh[~stays]
         kept = suppress(Boxes(boxes, scores), SETTLED)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from metricpose.errors import InputError
 from metricpose.geometry.camera import Camera
@@ -99,6 +99,22 @@ def view_camera(
     longer = float(max(box_xywh[2:]))
     shift = (view.shift_px[0] / longer, view.shift_px[1] / longer)
     return crop_camera(camera, box_xywh, side, up=up, shift=shift, zoom=view.zoom, roll=view.roll, flip=view.flip)
+
+
+def can_be_seen(
+    camera: Camera, boxes_xywh: Float[np.ndarray, "n 4"], up: tuple[float, float, float]
+) -> Bool[np.ndarray, " n"]:
+    """Boxes that some crop camera can take: neither wider than a view can be nor beyond the lens model.
+
+    `up` is in the frame of `camera`.
+    """
+    seen = np.ones(len(boxes_xywh), bool)
+    for k, box in enumerate(boxes_xywh):
+        try:
+            crop_camera(camera, box, 256, up=up)
+        except InputError:
+            seen[k] = False
+    return seen
 
 
 def _view(k: int, reach: int) -> View:

@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from metricpose.files import atomic_path
-from metricpose.types import INFERRED, MEASURED, OUT_OF_FRAME, People
+from metricpose.types import INFERRED, MEASURED, NOT_GIVEN, OUT_OF_FRAME, People
 from metricpose.vis.overlay import distances_m, draw_overlay
 from metricpose.vis.page_template import TEMPLATE
 from metricpose.vis.scene import Scene, make_scene
 from metricpose.vis.style import bone_colour, side_colour
 
 _LONGER_SIDE = 1100
-_STATES = {MEASURED: "measured", INFERRED: "inferred", OUT_OF_FRAME: "outside the frame"}
+_STATES = {MEASURED: "measured", INFERRED: "inferred", OUT_OF_FRAME: "outside the frame", NOT_GIVEN: "not given"}
 
 
 def write_page(
