@@ -12,7 +12,7 @@ import yaml
 from metricpose.cli.assembly import build_data, with_steps
 from metricpose.cli.dry_run import duration
 from metricpose.cli.main import main as command
-from metricpose.cli.train import main, run
+from metricpose.cli.train import find_recipe, main, run
 from metricpose.config import load_recipe
 from metricpose.data.shards import shard_path, write_shard
 from metricpose.errors import DataError, InputError
@@ -69,6 +69,35 @@ def test_a_dry_run_tells_what_is_missing(recipe, capsys):
     assert "2d kept" in printed
     assert "none: only the loss will be seen" in printed
     assert "no source has 3D labels" in printed
+
+
+def test_a_recipe_may_be_named(recipe, repository, tmp_path, capsys, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    own = recipe.rename(tmp_path / "recipes" / "mine.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert command(["train", "mine", "--dry-run"]) == 0
+    assert "try: dry run, nothing is written" in words(capsys)
+    assert find_recipe(str(own)) == own
+    assert find_recipe("mine.yaml").samefile(own)
+    assert find_recipe("smoke").samefile(repository / "recipes" / "smoke.yaml")  # the package runs from its sources
+    (tmp_path / "recipes" / "smoke.yaml").write_text("name: nearer")
+    assert find_recipe("smoke").samefile(tmp_path / "recipes" / "smoke.yaml")
+    (tmp_path / "smoke").mkdir()  # a folder of results does not hide the recipe
+    assert find_recipe("smoke").samefile(tmp_path / "recipes" / "smoke.yaml")
+
+
+def test_an_unknown_recipe_is_told_which_there_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command(["train", "smokey", "--dry-run"]) == 2
+    told = capsys.readouterr().err
+    assert "no recipe smokey: did you mean 'smoke'?" in told
+    assert "metrabs-s" in told
+    assert command(["train", "recipes/smoke.yaml"]) == 1
+    assert "did you mean 'smoke'?" in capsys.readouterr().err
+    installed = tmp_path / "lib" / "site-packages" / "metricpose" / "__init__.py"
+    monkeypatch.setattr("metricpose.__file__", str(installed))
+    with pytest.raises(InputError, match="are in its source repository, not in the installed package"):
+        find_recipe("smoke")
 
 
 PREPARE = "{dataset: h36m, split: train, sample: 'every:5,motion:100'}"
