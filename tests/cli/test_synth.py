@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from metricpose.cli.main import main as command
 from metricpose.cli.synth import bake, generator_settings, main, preview, scene
 from metricpose.data.shards import Shard, ShardFolder, shard_path
 from metricpose.errors import InputError
@@ -52,3 +53,19 @@ def test_preview_and_scene_write_pictures_and_the_truth(tmp_path):
         preview(tmp_path / "sheet", count=1, set=small)
     with pytest.raises(InputError, match="--makehuman, --mocap or --photos"):
         bake(tmp_path)
+
+
+def test_scenes_without_an_index_are_refused(tmp_path, capsys):
+    assert command(["synth", "scene", str(tmp_path / "out")]) == 1
+    assert "expected one or more indices of scenes from 0, such as 0 1 2, got none" in capsys.readouterr().err
+    assert command(["synth", "scene", str(tmp_path / "out"), "3", "-1"]) != 0
+    with pytest.raises(InputError, match="got 3 -1"):
+        scene(tmp_path / "out", [3, -1])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_help_of_preview_is_right_for_the_flag_it_shows(capsys):
+    assert command(["synth", "preview", "--help"]) == 0
+    printed = " ".join(capsys.readouterr().out.replace("\u2502", " ").split())
+    assert "whether the labelled joints are drawn" in printed
+    assert "with --no-joints the pictures are left as rendered" in printed

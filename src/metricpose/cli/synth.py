@@ -69,7 +69,8 @@ def preview(
         config: YAML file of generator settings.
         set: overrides such as size=256, split=val or assets=FOLDER.
         start: index of the first scene.
-        joints: draw the labelled joints: left blue, right vermillion, hidden ones hollow.
+        joints: whether the labelled joints are drawn, left blue, right vermillion, hidden ones hollow; with
+            --no-joints the pictures are left as rendered.
     """
     if count < 1 or columns < 1:
         raise InputError(f"preview: expected at least one person and one column, got {count} and {columns}")
@@ -83,10 +84,15 @@ def scene(out: Path, indices: list[int], *, config: Path | None = None, set: lis
 
     Args:
         out: folder to write to.
-        indices: of the scenes.
+        indices: of the scenes, from 0; one or more.
         config: YAML file of generator settings.
         set: overrides such as size=512, split=test or assets=FOLDER.
+
+    Raises:
+        InputError: no index, or a negative one.
     """
+    if not indices or min(indices) < 0:
+        raise InputError(f"scene: expected one or more indices of scenes from 0, such as 0 1 2, got {_listed(indices)}")
     generator = Generator(generator_settings(config, set or []))
     for index in indices:
         sample = generator.scene(index)
@@ -121,6 +127,10 @@ def bake(
     if makehuman is None and mocap is None and photos is None:
         return
     print(bake_assets(out, makehuman=makehuman, mocap=mocap, photos=photos, progress=print))
+
+
+def _listed(indices: list[int]) -> str:
+    return " ".join(map(str, indices)) or "none"
 
 
 def _truth(sample: SyntheticSample) -> dict[str, object]:
