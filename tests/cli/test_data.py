@@ -35,6 +35,21 @@ def test_the_data_sets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown data set 'onw'; known:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("width", [70, 80, 200])
+def test_what_must_be_typed_is_whole_at_every_width(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["data", "list"]) == 0
+    rows = [line.split("\u2502") for line in capsys.readouterr().out.splitlines() if line.startswith("\u2502")]
+    assert {row[1].strip() for row in rows} - {""} == set(READERS)
+    splits = {word.strip(",") for row in rows for word in row[3].split()}
+    assert {split for reader in READERS.values() for split in reader.about.splits} <= splits
+    if width >= 80:
+        words = {word.strip(";") for row in rows for word in row[2].split()}
+        assert {reader.about.skeleton for reader in READERS.values()} <= words
+
+
 def test_from_photographs_to_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_own(tmp_path / "mine", 5)
     out = tmp_path / "shards"

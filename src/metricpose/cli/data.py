@@ -23,13 +23,17 @@ def show_sets(name: str | None = None) -> None:
     if name is not None:
         console.print("\n".join(description(get(name))), markup=False, highlight=False, soft_wrap=True)
         return
-    table = Table(title="data sets", title_justify="left")
-    for column in ("name", "data set", "labels", "joints", "splits (items)", "to be had at"):
-        table.add_column(column, overflow="fold")
-    for reader in READERS.values():
-        about = reader.about
+    found = [reader.about for reader in READERS.values()]
+    table = Table(title="data sets", title_justify="left", show_lines=True)
+    # What one must type stays whole however narrow the terminal: names, and splits up to their commas.
+    table.add_column("name", no_wrap=True, min_width=max(len(about.name) for about in found))
+    table.add_column("data set: labels; joints; to be had at", overflow="fold")
+    longest = max(len(split) for about in found for split in about.splits)
+    table.add_column("splits (items)", width=max(longest + 1, console.width // 3))
+    for about in found:
         splits = ", ".join(s if n is None else f"{s} ({n:,})" for s, n in about.splits.items())
-        table.add_row(about.name, about.title, about.labels, about.skeleton, splits, about.source)
+        what = f"{about.title}: {about.labels}; {about.skeleton}; {about.source}"
+        table.add_row(about.name, what, splits)
     console.print(table)
     console.print("metricpose data list NAME tells more; nothing that needs a signature is downloaded")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "metro": {"backbone": "resnet50"},
@@ -31,6 +31,9 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 }
 """What the papers used where it differs from our defaults."""
 
+_NUMBERS = ("crop", "parameters", "GMAC")
+_WHOLE = ("name", "network", "joints", *_NUMBERS)
+"""Columns of names, which one types, and of numbers: never cut or broken."""
 
 CITED = {
     "metro": "Sarandi et al., FG 2020",
@@ -47,20 +50,22 @@ CITED = {
 def run() -> int:
     """List the methods: paper, parameters and operations (GMAC per crop) as published and as bundled."""
     from rich.console import Console
-    from rich.table import Table
 
     from metricpose.models import MODELS
 
-    table = Table(title="methods, with the backbone of the paper", title_justify="left")
-    for column in ("name", "paper", "backbone", "crop", "parameters", "GMAC"):
-        table.add_column(column, justify="right" if column in ("crop", "parameters", "GMAC") else "left")
+    rows: list[tuple[str, ...]] = []
     for name, (config_type, _) in MODELS.items():
         config = config_type.model_validate(PUBLISHED.get(name, {}))
         cited = f"{paper(name)} ({CITED[name]})" if name in CITED else paper(name)
-        table.add_row(name, cited, *_facts(name, config.model_dump()))
+        rows.append((name, cited, *_facts(name, config.model_dump())))
     console = Console()
-    console.print(table)
-    console.print(_bundled_table())
+    headings: tuple[str, ...] = ("name", "paper", "backbone", "crop", "parameters", "GMAC")
+    console.print(_table("methods, with the backbone of the paper", headings, rows))
+    headings = ("name", "network", "crop", "parameters", "GMAC", "joints", "sha256")
+    rows, faults = _bundled()
+    console.print(_table("models at hand", headings, rows))
+    for fault in faults:
+        console.print(fault, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -95,23 +100,36 @@ def _facts(name: str, config: dict[str, Any]) -> tuple[str, str, str, str]:
     return str(config.get("backbone", "")), side, f"{parameters:,}", f"{gmac:.2f}"
 
 
-def _bundled_table() -> Any:
-    from rich.table import Table
-
+def _bundled() -> tuple[list[tuple[str, ...]], list[str]]:
+    """The rows of the models at hand, and what is wrong with those that cannot be read."""
     from metricpose.errors import CheckpointError
     from metricpose.weights import known_names, read_metadata, resolve
 
-    table = Table(title="models at hand", title_justify="left")
-    for column in ("name", "method", "backbone", "crop", "parameters", "GMAC", "joints", "sha256"):
-        table.add_column(column)
+    rows: list[tuple[str, ...]] = []
+    faults: list[str] = []
     for name in known_names():
         try:
             facts = read_metadata(resolve(name, offline=True))
         except CheckpointError as error:
-            table.add_row(name, str(error))
+            rows.append((name, "see below", "", "", "", "", ""))
+            faults.append(f"{name}: {error}")
             continue
-        sizes = _facts(facts["model"], facts["config"])
-        table.add_row(name, facts["model"], *sizes, facts["skeleton"], facts["sha256"][:12])
-    if not table.rows:
-        table.add_row("(none)")
+        backbone, *sizes = _facts(facts["model"], facts["config"])
+        rows.append((name, f"{facts['model']}\n{backbone}", *sizes, facts["skeleton"], facts["sha256"][:12]))
+    return rows or [("(none)", "", "", "", "", "", "")], faults
+
+
+def _table(title: str, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> Any:
+    """A table whose names and numbers stay whole however narrow the terminal; the other columns fold."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for index, heading in enumerate(headings):
+        whole = heading in _WHOLE
+        longest = max(len(line) for row in (headings, *rows) for line in row[index].split("\n"))
+        justify: Literal["left", "right"] = "right" if heading in _NUMBERS else "left"
+        least = longest if whole else None
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=whole, min_width=least)
+    for row in rows:
+        table.add_row(*row)
     return table
