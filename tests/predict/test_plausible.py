@@ -117,9 +117,13 @@ def test_verdicts_are_explained_and_a_bad_pose_does_not_suppress_a_good_one() ->
     bad = person()
     bad[SKELETON.index("head_top"), 1] -= 2000
     found = estimates(person(), bad)
-    keep, notes = plausible(found, boxes_of(estimates(person(), person()), [0.5, 0.9]), CAMERA, SKELETON, Rules())
+    boxes = boxes_of(estimates(person(), person()), [0.5, 0.9])
+    boxes.xywh[1] += (0.4, -0.4, 0.3, 0.0)
+    keep, notes = plausible(found, boxes, CAMERA, SKELETON, Rules())
     assert keep.tolist() == [True, False]
-    assert notes[0].startswith("detection 1 (score 0.90) dropped: impossible bone lengths")
+    x, y, w, h = (round(v) for v in boxes.xywh[1].tolist())
+    place = f"at left {x}, top {y}, width {w}, height {h} px"
+    assert notes[0].startswith(f"detection {place} (score 0.90) dropped: impossible bone lengths")
 
 
 def test_a_pose_that_leaves_its_box_goes() -> None:

@@ -39,3 +39,10 @@ def test_the_page_is_one_file_with_readable_data(tmp_path: Path, count: int) -> 
         assert data["people"][0]["sigma"][3] is None
     photo = base64.b64decode(re.search(r"base64,([^\"]+)", text).group(1))
     assert cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR).shape[1] == 1100
+
+
+def test_the_page_numbers_people_as_the_arrays_do(tmp_path: Path) -> None:
+    write_page(np.full((300, 400, 3), 90, np.uint8), ugly_people(2), tmp_path / "a.html")
+    said = re.search(r"tip.textContent = \"person \" \+ ([^+]+) \+", (tmp_path / "a.html").read_text())
+    assert said is not None
+    assert said.group(1).strip() == "best[2]"  # the index in data.people

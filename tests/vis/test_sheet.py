@@ -95,3 +95,19 @@ def test_the_photo_is_on_the_cameras_image_plane() -> None:
     with_photo, without = draw_scene(scene, (600, 400), green), draw_scene(scene, (600, 400))
     assert (np.abs(with_photo.astype(int) - (0, 200, 0)) < 30).all(-1).sum() > 200
     assert (np.abs(without.astype(int) - (0, 200, 0)) < 30).all(-1).sum() == 0
+
+
+def test_people_are_numbered_as_in_the_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 0 everywhere, as rows of arrays and the column `person`; a single person has no number."""
+    written: list[str] = []
+    for module in ("vis.canvas.Canvas.text", "vis.canvas.Canvas.pill"):
+        monkeypatch.setattr(f"metricpose.{module}", lambda canvas, text, *place, **style: written.append(text))
+    image = np.full((480, 640, 3), 128, np.uint8)
+    draw_sheet(image, result(standing(-800, 2500), standing(800, 4500)))
+    labels = sorted(text for text in written if text[:2] in ("0:", "1:", "2:"))
+    near, far = (f"{k}: {math.hypot(800, z) / 1000:.2f} m" for k, z in enumerate((2500, 4500)))
+    assert labels == sorted([near, near, far, far, "0: from the side", "1: from the side"])
+    written.clear()
+    draw_sheet(image, result(standing()))
+    assert "3.50 m" in written
+    assert not [text for text in written if ":" in text and text[0].isdigit()]

@@ -23,7 +23,8 @@ def draw_overlay(
     Args:
         image: RGB picture that `people` belongs to.
         people: result for it.
-        labels: write each person's number and distance from the camera above the head.
+        labels: write each person's distance from the camera above the head; of several people also the index in
+            `people`, from 0 as in files.
     """
     unit = max(image.shape[:2]) / 1000.0
     canvas = Canvas(image, supersample=2 if max(image.shape[:2]) <= 1400 else 1)
@@ -99,7 +100,7 @@ def _draw_joint(
 
 def _draw_labels(canvas: Canvas, people: People, depth: Float[np.ndarray, " n"], unit: float) -> None:
     size = 14 * unit
-    texts = [f"{d:.2f} m" if len(depth) == 1 else f"{k + 1}: {d:.2f} m" for k, d in enumerate(depth)]
+    texts = [f"{d:.2f} m" if len(depth) == 1 else f"{k}: {d:.2f} m" for k, d in enumerate(depth)]
     widths = [text_width(t, size, True) + 2.4 * size for t in texts]
     spots = [_label_spot(canvas, people.joints_px[k], width, size) for k, width in enumerate(widths)]
     for text, spot in zip(texts, stack_labels(spots, widths, 2.3 * size)):

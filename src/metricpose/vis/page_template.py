@@ -124,7 +124,7 @@ function show(event) {
   tip.style.display = best ? "block" : "none";
   if (!best) return;
   const p = data.people[best[2]], q = p.points[best[3]], sigma = p.sigma[best[3]];
-  tip.textContent = "person " + (best[2] + 1) + ", " + data.joints[best[3]] + " (" + p.state[best[3]] + ")\\n"
+  tip.textContent = "person " + best[2] + ", " + data.joints[best[3]] + " (" + p.state[best[3]] + ")\\n"
     + q[0].toFixed(2) + " m right, " + q[1].toFixed(2) + " m up, " + q[2].toFixed(2) + " m away"
     + (sigma === null ? "" : "\\n\\u00b1 " + sigma.toFixed(0) + " mm");
   tip.style.left = Math.min(best[0] / u + 12, box.width - 230) + "px"; tip.style.top = best[1] / u + 12 + "px";

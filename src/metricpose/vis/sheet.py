@@ -55,7 +55,7 @@ def _close_ups(scene: Scene, width: int, height: int) -> list[tuple[UInt8[np.nda
     near = np.argsort(distances_m(scene.people))[:3]
     if len(near) == 0:
         return [(_panel(Canvas.blank(width, height, PAPER).image(), "nobody"), 0)]
-    views = [(int(k), f"{k + 1}: from the side", _SIDE_VIEW) for k in near]
+    views = [(int(k), f"{k}: from the side", _SIDE_VIEW) for k in near]
     if len(near) == 1:
         views = [(0, "oblique", _OBLIQUE), (0, "from the side", _SIDE_VIEW)]
     each = (width - _GAP * (len(views) - 1)) // len(views)

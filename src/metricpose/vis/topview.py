@@ -73,9 +73,9 @@ def _draw_person(canvas: Canvas, scene: Scene, at: Place, index: int, scale: flo
 
 
 def _draw_labels(canvas: Canvas, scene: Scene, at: Place, text: float) -> None:
-    """Distances, above what each person covers of the ground."""
+    """Distances, above what each person covers of the ground; of several people with the index in `People`."""
     depth = distances_m(scene.people)
-    labels = [f"{k + 1}: {d:.2f} m" if len(depth) > 1 else f"{d:.2f} m" for k, d in enumerate(depth)]
+    labels = [f"{k}: {d:.2f} m" if len(depth) > 1 else f"{d:.2f} m" for k, d in enumerate(depth)]
     widths = [text_width(t, text, True) + 2.4 * text for t in labels]
     spots = []
     for root, joints in zip(scene.roots, scene.joints):
