@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -73,6 +74,15 @@ def test_it_writes_predictions_report_and_tables(
     assert "Protocol: Human3.6M" in shown
     assert shown.index("crop source") < shown.index("MPJPE mm")
     assert "1 people belong to no group" in shown
+
+
+def test_the_card_counts_what_was_measured_not_what_there_is(checkpoint: str, data: Path) -> None:
+    """Two of the three images are of this group."""
+    report = run(checkpoint, protocol="real-dev", data=data)
+    assert report is not None
+    card = report.cards["Human3.6M"]
+    assert card["people"] == "2"
+    assert re.findall(r"(\d+) images", " ".join(card.values())) == ["2"]
 
 
 def test_the_default_folder_names_protocol_and_model(checkpoint: str, data: Path, tmp_path: Path) -> None:

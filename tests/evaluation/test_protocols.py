@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -19,6 +20,12 @@ def test_the_promised_protocols() -> None:
     assert PROTOCOLS["synthetic-truncated"].subsets == ("all", "present")
     assert PROTOCOLS["synthetic-truncated"].boxes > 1
     assert PROTOCOLS["synthetic"].groups[0].joints == catalog.H36M_17.joints
+
+
+def test_notes_on_your_own_data_count_nothing() -> None:
+    """Whoever measures chooses the images, so only the card can say how many there are."""
+    for group in PROTOCOLS["real-dev"].groups:
+        assert not re.search(r"\d+ (images|instants|people)", group.note)
 
 
 def test_protocols_are_frozen() -> None:

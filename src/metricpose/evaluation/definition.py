@@ -65,7 +65,8 @@ class Group:
         as_labelled: distances are scored even where the truth's is marked as not right, as an official script does.
         by_name: take joints of equal name where no conversion between the definitions has been fitted. They are
             different points, 20-50 mm apart; the card says so.
-        note: caveat printed with the card.
+        note: caveat printed with the card. How many people and images there are is not for it to say: the card counts
+            those that were measured.
     """
 
     name: str

@@ -45,7 +45,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "a few labelled photographs",
             "labels",
             (
-                Group("Human3.6M", "h36m_17", catalog.H36M_17.joints, ("pelvis",), "Human3.6M", note="4 images"),
+                Group("Human3.6M", "h36m_17", catalog.H36M_17.joints, ("pelvis",), "Human3.6M"),
                 Group(
                     "MPI-INF-3DHP",
                     "mpi_inf_3dhp_17",
@@ -54,7 +54,7 @@ PROTOCOLS: dict[str, Protocol] = {
                     "MPI-INF-3DHP",
                     absolute=False,
                     by_name=True,
-                    note="3 images; metric scale of two of them not established",
+                    note="the metric scale of the test set's frames is not established",
                 ),
                 Group(
                     "Pose2Sim",
@@ -63,7 +63,7 @@ PROTOCOLS: dict[str, Protocol] = {
                     ("l_hip", "r_hip"),
                     "Pose2Sim",
                     by_name=True,
-                    note="one person in 10 instants from 4 views; truth triangulated from 2D detections, about 30 mm",
+                    note="one person; truth triangulated from 2D detections of 4 views, about 30 mm",
                 ),
             ),
             "all",
