@@ -23,5 +23,5 @@ class MissingExtraError(MetricposeError):
     def __init__(self, package: str, extra: str, feature: str) -> None:
         super().__init__(
             f"{feature} needs the package '{package}', which is not installed. "
-            f"Install it with: pip install 'metricpose[{extra}]'"
+            f"Install it with: pip install {package} (or, in a checkout, pip install -e '.[{extra}]')"
         )

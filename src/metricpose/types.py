@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -193,9 +193,10 @@ class People:
     """Everyone found in one photograph.
 
     Attributes:
-        joints_mm: (N, J, 3) in the source camera frame (world frame if extrinsics were given: see `info`).
+        joints_mm: (N, J, 3) in the source camera frame, or in the world if extrinsics were given: see `frame`.
         joints_px: (N, J, 2) full image, always the projection of joints_mm.
-        covariance_mm2: (N, J, 3, 3) uncertainty of joints_mm relative to the person's root.
+        covariance_mm2: (N, J, 3, 3) uncertainty of a joint's place in the person, from its heatmap: of the pose, the
+            root's own among them, not of the person's distance.
         state: (N, J) MEASURED, INFERRED, OUT_OF_FRAME, or NOT_GIVEN where joints_mm is NaN.
         boxes: (N, 4) left, top, width, height in pixels.
         scores: (N,) detection score, 1 where boxes were given.
@@ -223,6 +224,12 @@ class People:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @property
+    def frame(self) -> Literal["camera", "world"]:
+        """Of joints_mm: "camera" (x right, y down, z forward), or "world" where the camera has extrinsics."""
+        moved = bool(self.camera.t.any()) or not np.array_equal(self.camera.R, np.eye(3))
+        return "world" if moved else "camera"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a self-describing result file in the format of the suffix (see `metricpose.formats.save`).

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from metricpose.cli.main import main
-from metricpose.cli.predict import boxes_of, output_names
+from metricpose.cli.predict_inputs import boxes_of, output_names
 from metricpose.errors import InputError
 from metricpose.formats import load
 from metricpose.formats.camera_file import write_camera
@@ -205,3 +205,44 @@ def test_up_of_the_world_can_be_given(photos: Path, model: Path, tmp_path: Path)
     for name, more, up in (("o", (), [0, 1, 0]), ("p", ("--up", 0, 0.8, 0.6), [0, 0.8, 0.6])):
         assert run(*arguments, "--boxes", tmp_path / "boxes.json", "--out", tmp_path / name, *more) == 0
         assert load(tmp_path / name / "a.json").info["up"] == pytest.approx(up)
+
+
+def test_several_sources_files_left_out_and_own_pictures(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "phone.HEIC").write_bytes(b"x")
+    boxes = ("--boxes", tmp_path / "boxes.json")
+    assert run(photos / "a.jpg", photos / "b.png", "--out", photos, "--model", model, *boxes) == 0
+    printed = capsys.readouterr().out
+    assert "2 images" in printed
+    assert "left out" not in printed
+    assert run(photos, "--out", photos, "--model", model, "--formats", "json", *boxes) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 images" in printed  # and not the overlays and sheets of the first run
+    assert "phone.HEIC" in printed
+    assert "a_sheet.png" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--skeleton", "coco17"), "unknown skeleton"),
+        (("--tta", "99"), "expected 1 to 32"),
+        (("--views", "0"), "expected 1 to 32"),
+        (("--fov", "200"), "between 0 and 180"),
+        (("--fov", "60", "--camera", "c.json"), "either --camera or --fov"),
+        (("--boxes", "b.json", "--detector", "d.onnx"), "either --boxes or --detector"),
+    ],
+)
+def test_options_that_fit_no_photograph_stop_before_the_first(
+    options: tuple[str, ...],
+    message: str,
+    photos: Path,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "c.json").write_text("{}")
+    assert run(photos, "--out", tmp_path / "o", "--model", model, *options) == 1
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "o").exists()

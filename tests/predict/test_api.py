@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import metricpose
 from metricpose.errors import CheckpointError, InputError
+from metricpose.formats.camera_file import write_camera
 from metricpose.geometry.camera import Camera
 from metricpose.models.metrabs import Metrabs, MetrabsConfig
 from metricpose.predict.api import PoseModel, load
@@ -134,6 +135,28 @@ def test_whatever_axis_of_the_world_is_up_people_are_looked_at_upright(
     assert any("180 degrees from the top of the picture" in w for w in wrong.info["warnings"])
 
 
+def test_a_camera_may_come_as_a_file_or_as_what_it_holds(dots: PoseModel, tmp_path: Path) -> None:
+    write_camera(CAMERA, tmp_path / "camera.json")
+    image = draw(CAMERA, WORLD)
+    expected = dots.predict(image, camera=CAMERA, boxes=box()).joints_mm
+    for given in (tmp_path / "camera.json", str(tmp_path / "camera.json"), {"K": CAMERA.K, "size": CAMERA.size}):
+        np.testing.assert_array_equal(dots.predict(image, camera=given, boxes=box()).joints_mm, expected)
+
+
+def test_the_result_says_which_frame_it_is_in(dots: PoseModel) -> None:
+    image = draw(CAMERA, WORLD)
+    assert dots.predict(image, camera=CAMERA, boxes=box()).frame == "camera"
+    moved = Camera(CAMERA.K, CAMERA.size, t=np.array([0.0, 0, 5]))
+    assert dots.predict(image, camera=moved, boxes=box()).frame == "world"
+
+
+def test_people_nobody_can_make_out_and_odd_fields_of_view_are_noted(model: PoseModel) -> None:
+    people = model.predict(np.full((60, 80, 3), 90, np.uint8), boxes=[[10, 10, 40, 45]], fov_deg=0.5)
+    notes = people.info["warnings"]
+    assert any(w.startswith("person 0 has no joint in the photograph") for w in notes)
+    assert any("0.5 of them are 29 degrees" in w for w in notes)
+
+
 def test_a_detection_that_no_view_takes_is_dropped_and_said(dots: PoseModel) -> None:
     bent = Camera(CAMERA.K, CAMERA.size, np.array([-0.5, 0.0, 0.0, 0.0]))
     world = body() * 0.4 + np.array([0.0, 0.0, 3200.0])
@@ -207,6 +230,13 @@ def test_auto_runs_with_two_heads(model: PoseModel) -> None:
         ({"batch_size": 0}, "batch_size"),
         ({"up": (0.0, 0.0, 0.0)}, "other than zero"),
         ({"up": (0.0, math.nan, 1.0)}, "other than zero"),
+        ({"camera": np.eye(3)}, "got ndarray; for a 3 x 3 matrix K pass metricpose.Camera"),
+        ({"camera": "none.json"}, "cannot read camera file none.json"),
+        ({"camera": {"K": np.eye(3)}}, "missing \\['size'\\]"),
+        ({"camera": Camera(np.array([[2.2, 0, 0.5], [0, 2.2, 0.5], [0, 0, 1]]), (801, 600))}, "not normalised"),
+        ({"detector": "none.onnx"}, "expected a YOLOX network"),
+        ({"detector": 7}, "expected the path of one"),
+        ({"boxes": [[0.35, 0.2, 0.25, 0.75]]}, "not fractions of the image"),
         ({"boxes": [[900, 0, 10, 10]]}, "outside the image"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from metricpose.errors import InputError
-from metricpose.predict.images import as_photo, find_images, read_photo, upright
+from metricpose.predict.images import as_photo, find_images, left_out, read_photo, upright
 from reference.exif_writer import SHORT, block, into_jpeg, into_png
 
 H, W = 37, 52
@@ -256,6 +256,10 @@ def test_arrays_that_cannot_be_right_are_refused(array: object, message: str) ->
 def test_file_folder_and_pattern(tmp_path: Path) -> None:
     for name in ("b.jpg", "a.PNG", ".hidden.jpg", "notes.txt"):
         write(tmp_path, name, b"x")
+    assert [p.name for p in find_images(tmp_path, tmp_path / "b.jpg", tmp_path / "notes.txt")] == [
+        "a.PNG", "b.jpg", "notes.txt",
+    ]  # fmt: skip
+    assert [p.name for p in left_out(tmp_path, tmp_path / "b.jpg")] == ["notes.txt"]
     assert [p.name for p in find_images(tmp_path)] == ["a.PNG", "b.jpg"]
     assert find_images(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
     assert [p.name for p in find_images(str(tmp_path / "*.jpg"))] == ["b.jpg"]

@@ -12,7 +12,7 @@ from metricpose.geometry.camera import Camera
 from metricpose.geometry.crop import crop_camera
 from metricpose.predict.boxes import Boxes
 from metricpose.predict.estimate import Estimates
-from metricpose.predict.people import convert_covariance, joint_states, to_people
+from metricpose.predict.people import convert_covariance, doubts, joint_states, to_people
 from metricpose.skeleton import catalog
 from metricpose.skeleton.core import Conversion
 from metricpose.types import INFERRED, MEASURED, NOT_GIVEN, OUT_OF_FRAME
@@ -39,6 +39,14 @@ def test_models_without_covariance_are_judged_by_place() -> None:
     joints = np.array([[at(320, 240), at(100, 100)]])
     states = joint_states(joints, CAMERA.project(joints), np.full((1, 2, 3, 3), np.nan), [CROP], CAMERA.size)
     assert states.tolist() == [[MEASURED, INFERRED]]
+
+
+def test_people_who_cannot_be_there_are_named() -> None:
+    here, behind, far = np.array([[0.0, 0, 3000]]), np.array([[0.0, 0, -3000]]), np.array([[0.0, 40_000, 40_000]])
+    states = np.array([[MEASURED], [MEASURED], [MEASURED]], np.uint8)
+    notes = doubts(np.stack([here, behind, far]), states)
+    assert [n.split(":")[0] for n in notes] == ["person 1 lies behind the camera", "person 2 is 57 m away"]
+    assert "no joint in the photograph" in doubts(here[None], np.array([[OUT_OF_FRAME]], np.uint8))[0]
 
 
 def test_covariance_of_a_copy_and_of_a_mean() -> None:

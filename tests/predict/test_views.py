@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
+import tyro
 
 from metricpose.cli import evaluate, predict
 from metricpose.errors import InputError
@@ -21,7 +22,9 @@ UP = (0.0, -1.0, 0.0)
 
 def hints(command: Any) -> dict[str, Any]:
     text = inspect.signature(command).parameters
-    return {n: eval(p.annotation, {"Literal": Literal}) for n, p in text.items() if n in ("views", "tta")}
+    names = {"Literal": Literal, "Annotated": Annotated, "tyro": tyro}
+    found = {n: eval(p.annotation, names) for n, p in text.items() if n in ("views", "tta")}
+    return {n: get_args(kind)[0] if get_origin(kind) is Annotated else kind for n, kind in found.items()}
 
 
 def picture() -> np.ndarray:

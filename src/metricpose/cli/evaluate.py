@@ -6,7 +6,9 @@ import builtins
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
 
 if TYPE_CHECKING:
     from metricpose.evaluation.association import Crowd
@@ -30,7 +32,7 @@ def run(
     out: Path | None = None,
     predictions: Path | None = None,
     calibrate_on: Path | None = None,
-    views: int | Literal["margipose-5", "margipose-10"] = 1,
+    views: Annotated[int | Literal["margipose-5", "margipose-10"], tyro.conf.arg(aliases=["--tta"])] = 1,
     device: str | None = None,
     reader: str | None = None,
     compare: tuple[str, ...] = (),

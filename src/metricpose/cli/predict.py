@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from metricpose.cli.predict_inputs import boxes_of, output_names, own_files
+from metricpose.cli.predict_report import Outcome, show_table, write_summary
 
 if TYPE_CHECKING:
     from metricpose.predict.api import PoseModel
     from metricpose.types import People
 
 FORMATS = ("json", "npz", "csv", "overlay", "sheet", "view")
-_SUMMARY = "summary"
-
-
-class Outcome(NamedTuple):
-    """What became of one image: its result and the files written, or why not."""
-
-    image: Path
-    people: People | None
-    files: list[Path]
-    error: str
 
 
 def run(
-    source: Annotated[str, tyro.conf.arg(metavar="SOURCE")],
+    sources: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE [SOURCE ...]")],
     *,
     out: Path = Path("out") / "predict",
     camera: Path | None = None,
@@ -38,7 +30,7 @@ def run(
     detector: Path | None = None,
     threshold: float = 0.3,
     skeleton: str | None = None,
-    tta: int | Literal["margipose-5", "margipose-10"] = 1,
+    tta: Annotated[int | Literal["margipose-5", "margipose-10"], tyro.conf.arg(aliases=["--views"])] = 1,
     formats: str = "json,npz,csv,overlay,sheet",
     model: str | None = None,
     device: str | None = None,
@@ -54,15 +46,16 @@ def run(
     exit code is then 1.
 
     Args:
-        source: image file, folder, or quoted pattern such as "shots/*.jpg".
+        sources: image files, folders, or quoted patterns such as "shots/*.jpg".
         out: folder for the results.
-        camera: JSON file with K, size, and optionally distortion, R, t (for the upright image).
+        camera: JSON file {"K": 3 x 3, "size": [width, height]} and optionally distortion, R, t, unit of t (mm or m); of
+            the upright image, in pixels.
         fov: field of view along the longer side in degrees, or auto to estimate it from the people; default EXIF,
             else 55.
         boxes: JSON file with the people's boxes per image: by file name, or with as many of its folders as tell images
-            apart, such as cam1/0001.jpg.
+            apart, such as {"images": {"cam1/0001.jpg": {"xywh": [[left, top, width, height]]}}}.
         detector: person detector: a YOLOX .onnx file, or a folder with a transformers model.
-        threshold: least score of a detected person.
+        threshold: least score of a person that the detector found.
         skeleton: joints of the results, such as h36m_17 or coco_17; default the network's own.
         tta: views averaged per person; 1 is fastest, 5 usual for quality; or the shifted crops of MargiPose.
         formats: comma-separated, of json, npz, csv, overlay, sheet, view (an interactive page).
@@ -73,14 +66,24 @@ def run(
         offline: never use the network.
         view: also write the interactive page and open the first one in a browser.
     """
+    from metricpose.errors import InputError
     from metricpose.formats.camera_file import read_camera
     from metricpose.predict.api import load
     from metricpose.predict.boxes import read_boxes
     from metricpose.predict.detect import open_detector
-    from metricpose.predict.images import find_images
+    from metricpose.predict.images import find_images, left_out
 
     kinds = _kinds(formats, view)
-    images = find_images(source)
+    if not sources:
+        raise InputError("predict: expected at least one image file, folder or pattern")
+    if (
+        sum(given is not None for given in (camera, fov)) > 1
+        or sum(given is not None for given in (boxes, detector)) > 1
+    ):
+        raise InputError("predict: give either --camera or --fov, and either --boxes or --detector, not both")
+    found = find_images(*sources)
+    own = own_files(found, out)
+    images = [image for image in found if image not in own]
     options: dict[str, Any] = {
         "camera": read_camera(camera) if camera else None,
         "fov_deg": _fov(fov),
@@ -92,51 +95,20 @@ def run(
     }
     given = boxes_of(images, read_boxes(boxes)) if boxes else None
     loaded = load(model, device, offline)
+    loaded.check_options(skeleton=skeleton, tta=tta, batch_size=batch_size, up=up, fov_deg=options["fov_deg"])
     _prepare(out)
     outcomes = []
     with _progress(len(images)) as advance:
         for image, name in zip(images, output_names(images)):
             outcomes.append(_one(loaded, image, out / name, kinds, given, options))
             advance()
-    _write_summary(outcomes, out)
-    _show_table(outcomes, out)
+    write_summary(outcomes, out)
+    others = left_out(*sources)
+    written = own_files(others, out)
+    show_table(outcomes, out, [*(path for path in others if path not in written), *own])
     if view:
         _open_first(outcomes)
     return 1 if any(o.error for o in outcomes) else 0
-
-
-def output_names(images: list[Path]) -> list[str]:
-    """File names without suffix for the results; images that differ only in suffix or folder keep apart.
-
-    None of them is that of the summary.
-    """
-    stems = [image.stem for image in images]
-    taken = [s for s in stems if stems.count(s) > 1 or s.lower() == _SUMMARY]
-    names = [s if s not in taken else f"{i.stem}_{i.suffix[1:].lower()}" for s, i in zip(stems, images)]
-    return [n if names.count(n) == 1 else f"{n}_{k}" for k, n in enumerate(names)]
-
-
-def boxes_of(images: list[Path], given: dict[str, Any]) -> dict[Path, Any]:
-    """The entry of each image: the one that names most of its path. Images without an entry are left out.
-
-    Raises:
-        InputError: one entry fits several images.
-    """
-    from metricpose.errors import InputError
-
-    owners: dict[str, Path] = {}
-    for image in images:
-        parts = image.parts
-        names = [image.as_posix(), *("/".join(parts[i:]) for i in range(len(parts)))]
-        key = next((name for name in names if name in given), None)
-        if key is not None and key in owners:
-            raise InputError(
-                f"the boxes file's entry '{key}' fits both {owners[key]} and {image}; expected entries that tell them "
-                f"apart, such as '{'/'.join(parts[-2:])}'"
-            )
-        if key is not None:
-            owners[key] = image
-    return {image: given[key] for key, image in owners.items()}
 
 
 def _prepare(out: Path) -> None:
@@ -214,61 +186,6 @@ def _write(people: People, pixels: Any, stem: Path, kinds: list[str]) -> list[Pa
         files.append(stem.with_name(stem.name + ending))
         make(files[-1])
     return files
-
-
-def _write_summary(outcomes: list[Outcome], out: Path) -> None:
-    from metricpose.files import atomic_path
-
-    rows = [
-        {
-            "image": str(o.image),
-            "error": o.error or None,
-            "people": None if o.people is None else len(o.people),
-            "files": [f.name for f in o.files],
-            "warnings": [] if o.people is None else o.people.info["warnings"],
-        }
-        for o in outcomes
-    ]
-    with atomic_path(out / f"{_SUMMARY}.json") as path:
-        path.write_text(json.dumps(rows, indent=1), encoding="utf8")
-
-
-def _show_table(outcomes: list[Outcome], out: Path) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from metricpose.vis.overlay import distances_m
-
-    table = Table(title=f"{len(outcomes)} images, results in {escape(str(out))}", title_justify="left")
-    for column in ("image", "people", "distance", "boxes", "focal length"):
-        table.add_column(column, overflow="fold")
-    failed = [o for o in outcomes if o.error]
-    for o in outcomes:
-        if o.people is None:
-            table.add_row(escape(o.image.name), "failed", "", "", "", style="red")
-            continue
-        metres = ", ".join(f"{d:.2f} m" for d in distances_m(o.people)[:6]) + (" ..." if len(o.people) > 6 else "")
-        info = o.people.info
-        source = f"{o.people.camera.K[0, 0]:.0f} px, {info['camera_origin']}"
-        table.add_row(escape(o.image.name), str(len(o.people)), metres, info["box_source"].split()[0], escape(source))
-    console = Console()
-    console.print(table)
-    for warning, count in _counted(outcomes).items():
-        console.print(f"note ({count} x): {escape(warning)}", highlight=False)
-    for o in failed:
-        console.print(f"[red]failed:[/red] {escape(o.error)}", highlight=False)
-
-
-def _counted(outcomes: list[Outcome]) -> dict[str, int]:
-    """Warnings of all images, each once; the dropped detections of all together are one."""
-    counts: dict[str, int] = {}
-    for o in outcomes:
-        for warning in o.people.info["warnings"] if o.people is not None else []:
-            dropped = warning.startswith("detection ")
-            text = "detections dropped as implausible or double; summary.json says why" if dropped else warning
-            counts[text] = counts.get(text, 0) + 1
-    return counts
 
 
 @contextlib.contextmanager

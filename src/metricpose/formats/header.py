@@ -22,15 +22,15 @@ def header(people: People) -> dict[str, Any]:
     Raises:
         InputError: `people.info` holds something JSON cannot say.
     """
-    moved = bool(people.camera.t.any()) or not np.array_equal(people.camera.R, np.eye(3))
+    moved = people.frame == "world"
     return {
         "format": FORMAT,
         "version": VERSION,
         "unit": "millimetre",
-        "frame": "world" if moved else "camera",
+        "frame": people.frame,
         "axes": "world axes of the given camera extrinsics" if moved else "x right, y down, z forward",
         "pixels": "joints_px in the full upright image, integer = pixel centre; boxes are left, top, width, height",
-        "covariance": "mm^2, of each joint relative to the person's root; axes as the joints'",
+        "covariance": "mm^2, of each joint's place in the person, without the person's distance; axes as the joints'",
         "states": {str(code): name for code, name in STATES.items()},
         "skeleton": skeleton_to_dict(people.skeleton),
         "camera": camera_to_dict(people.camera),

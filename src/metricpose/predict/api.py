@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,12 +12,20 @@ import torch
 from metricpose.errors import InputError
 from metricpose.formats import save as _save  # noqa: F401  (importing it gives People its `save` method)
 from metricpose.geometry.camera import Camera
+from metricpose.predict.arguments import PICTURE_UP, as_camera, as_detector, tilted
 from metricpose.predict.boxes import Boxes, as_boxes
 from metricpose.predict.detect import Detector
 from metricpose.predict.estimate import DEFAULT_BATCH, Estimates, Up, estimate
 from metricpose.predict.focal import FocalCheck, check_focal, disagreement
 from metricpose.predict.images import Photo, as_photo, join_notes
-from metricpose.predict.intrinsics import ASSUMED, ESTIMATED, CameraChoice, camera_of_focal, choose_camera
+from metricpose.predict.intrinsics import (
+    ASSUMED,
+    ESTIMATED,
+    CameraChoice,
+    camera_of_focal,
+    camera_of_fov,
+    choose_camera,
+)
 from metricpose.predict.network import FROM_BOX, CropNetwork
 from metricpose.predict.people import to_people
 from metricpose.predict.plausible import Rules, plausible
@@ -35,8 +42,6 @@ _SCALE_OF = {
     "lifting": "size as lifted from pixels and root-relative depth",
 }
 Fov = float | int | Literal["auto"] | None
-_PICTURE_UP = np.array([0.0, -1.0, 0.0])
-_TILTED = math.radians(60.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +71,7 @@ class Options:
 
     def up_in(self, camera: Camera) -> Up:
         """The direction in the camera's world."""
-        x, y, z = self.up if self.up is not None else (camera.R.T @ _PICTURE_UP).tolist()
+        x, y, z = self.up if self.up is not None else (camera.R.T @ PICTURE_UP).tolist()
         return x, y, z
 
 
@@ -97,10 +102,10 @@ class PoseModel:
         self,
         image: Any,
         *,
-        camera: Camera | None = None,
+        camera: Any = None,
         fov_deg: Fov = None,
         boxes: Any = None,
-        detector: Detector | None = None,
+        detector: Any = None,
         skeleton: str | None = None,
         tta: int | str = 1,
         batch_size: int = DEFAULT_BATCH,
@@ -111,11 +116,13 @@ class PoseModel:
 
         Args:
             image: a path, or an array (h, w, 3) RGB uint8; see `predict.images.as_photo` for what else is taken.
-            camera: intrinsics of the upright image, and extrinsics to get world coordinates. Without it: `fov_deg`,
-                else EXIF, else 55 degrees along the longer side.
+            camera: intrinsics of the upright image, and extrinsics to get world coordinates: a `Camera`, a camera file
+                or what it holds ({"K": ..., "size": ...}). Without it: `fov_deg`, else EXIF, else 55 degrees along the
+                longer side.
             fov_deg: field of view along the longer side in degrees, or 'auto' to estimate it from the people.
             boxes: (N, 4) left, top, width, height, or {"xyxy": ...}; everyone gets a pose, in this order.
-            detector: finds the boxes instead. With neither, the model looks for one person by itself.
+            detector: finds the boxes instead: a `Detector`, or a path for `open_detector`. With neither, the model
+                looks for one person by itself, and always finds one.
             skeleton: catalogue name of the joints wanted; None for `default_skeleton`.
             tta: views averaged per person; 1 is the plain crop, 5 the usual choice for quality; or a `policy`'s name.
             batch_size: crops in one network pass.
@@ -126,9 +133,8 @@ class PoseModel:
             InputError: an image, camera, box or option that cannot be used; the message says how to mend it.
         """
         options = Options(skeleton, tta, batch_size, up, rules or Rules())
-        target = catalog.get(skeleton) if skeleton else self.default_skeleton
-        catalog.conversion(self.skeleton, target)  # refuse before the work, not after it
-        views = self._views(tta)
+        target, views = self._target(skeleton), self._views(tta)  # refuse before the work, not after it
+        camera, detector = as_camera(camera), as_detector(detector)
         photo = as_photo(image)
         auto = _is_auto(fov_deg, camera)
         choice = choose_camera(photo, camera, None if isinstance(fov_deg, str) else fov_deg)
@@ -136,7 +142,7 @@ class PoseModel:
         if auto:
             choice = self._estimated_camera(photo, choice, found, options)
         result = self._estimate(photo, choice.camera, found, views, options)
-        notes += _tilted(options, choice.camera)
+        notes += tilted(options.up_in(choice.camera), choice.camera)
         if source.startswith("detector"):
             keep, dropped = plausible(result, found, choice.camera, self.skeleton, options.rules)
             found, result, notes = found.take(keep), result.take(keep), [*notes, *dropped]
@@ -145,6 +151,27 @@ class PoseModel:
             notes = [*notes, *filter(None, [disagreement(check, choice.camera)])]
         info = self._info(photo, choice, source, options, check, notes)
         return to_people(result, self.skeleton, target, found, choice.camera, self._scale(result, choice), info)
+
+    def check_options(
+        self,
+        *,
+        skeleton: str | None = None,
+        tta: int | str = 1,
+        batch_size: int = DEFAULT_BATCH,
+        up: Up | None = None,
+        fov_deg: Fov = None,
+    ) -> None:
+        """Refuse what `predict` would refuse for every photograph; arguments and errors are those of `predict`."""
+        Options(skeleton, tta, batch_size, up)
+        self._target(skeleton)
+        self._views(tta)
+        if fov_deg is not None and not _is_auto(fov_deg, None):
+            camera_of_fov((2, 2), float(fov_deg))
+
+    def _target(self, skeleton: str | None) -> Skeleton:
+        target = catalog.get(skeleton) if skeleton else self.default_skeleton
+        catalog.conversion(self.skeleton, target)
+        return target
 
     def _views(self, tta: int | str) -> list[View]:
         views = schedule(tta)
@@ -206,7 +233,10 @@ class PoseModel:
         notes: list[str],
     ) -> dict[str, Any]:
         if box_source == "self":
-            notes = [*notes, "no boxes and no detector: the model looked for one person by itself"]
+            notes = [
+                *notes,
+                "no boxes and no detector: the model looked for one person by itself, and always finds one",
+            ]
         info: dict[str, Any] = {
             "image": str(photo.path) if photo.path else None,
             "model": {key: self.metadata[key] for key in ("model", "sha256", "skeleton") if key in self.metadata},
@@ -220,19 +250,6 @@ class PoseModel:
         if check is not None:
             info["focal_check"] = check._asdict()
         return info
-
-
-def _tilted(options: Options, camera: Camera) -> list[str]:
-    """A note if what was called up is far from the picture's: mostly the axis of another world."""
-    up = camera.R @ np.array(options.up_in(camera))
-    angle = math.acos(float(np.clip(up @ _PICTURE_UP / np.linalg.norm(up), -1.0, 1.0)))
-    if angle <= _TILTED:
-        return []
-    x, y, z = (camera.R.T @ _PICTURE_UP).round(2).tolist()
-    return [
-        f"up {list(options.up_in(camera))} is {math.degrees(angle):.0f} degrees from the top of the picture, so people "
-        f"are looked at turned by as much; in this camera's world the picture's top is ({x:g}, {y:g}, {z:g})"
-    ]
 
 
 def load(

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 
 from metricpose.errors import InputError
 
+_SMALLEST = 2  # pixels: boxes below are fractions of the image, taken for pixels
+
 
 class Boxes(NamedTuple):
     """N person boxes.
@@ -38,7 +40,7 @@ def as_boxes(values: Any, size: tuple[int, int]) -> Boxes:
         size: (width, height) of the image.
 
     Raises:
-        InputError: another shape or layout, NaN, no area, or a box wholly outside the image.
+        InputError: another shape or layout, NaN, no area, under 2 pixels, or a box wholly outside the image.
     """
     if isinstance(values, Boxes):
         values = np.concatenate([values.xywh, values.scores[:, None]], 1)
@@ -121,5 +123,7 @@ def _check(xywh: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, " n"], size
         if width <= 0 or height <= 0:
             hint = '; for left, top, right, bottom pass {"xyxy": boxes}' if min(width, height) < 0 else ""
             raise InputError(f"{where} has no area; expected positive width and height{hint}")
+        if max(width, height) < _SMALLEST:
+            raise InputError(f"{where} is smaller than {_SMALLEST} pixels; expected pixels, not fractions of the image")
         if left >= size[0] or top >= size[1] or left + width <= 0 or top + height <= 0:
             raise InputError(f"{where} lies outside the image of {size[0]} x {size[1]} pixels")

@@ -90,12 +90,22 @@ def as_photo(image: Any) -> Photo:
     return Photo(np.ascontiguousarray(pixels), None, Exif(), warnings)
 
 
-def find_images(source: str | os.PathLike[str]) -> list[Path]:
-    """The image files a path, folder or glob pattern stands for, sorted.
+def find_images(*sources: str | os.PathLike[str]) -> list[Path]:
+    """The image files that paths, folders or glob patterns stand for, each once; those of a folder or pattern sorted.
 
     Raises:
         InputError: nothing there, an empty folder, or a folder or pattern without image files.
     """
+    return list(dict.fromkeys(image for source in sources for image in _images_of(source)))
+
+
+def left_out(*sources: str | os.PathLike[str]) -> list[Path]:
+    """Files of the folders among the sources that `find_images` passes over, hidden ones aside."""
+    inside = (p for source in sources if Path(source).is_dir() for p in sorted(Path(source).iterdir()))
+    return [p for p in inside if p.is_file() and p.suffix.lower() not in SUFFIXES and not p.name.startswith(".")]
+
+
+def _images_of(source: str | os.PathLike[str]) -> list[Path]:
     path = Path(source)
     if path.is_file():
         return [path]

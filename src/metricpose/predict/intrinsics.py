@@ -15,6 +15,9 @@ from metricpose.predict.images import Photo
 DEFAULT_FOV_DEG = 55.0
 """Assumed along the longer image side where nothing is known, as MeTRAbs does."""
 
+_NARROW_DEG = 5.0
+_SHORTEST_FOCAL = 0.05  # of the longer side: 169 degrees
+
 GIVEN, FROM_EXIF, FROM_FOV, ASSUMED, ESTIMATED = "given", "exif", "fov", "assumed", "estimated"
 
 
@@ -41,17 +44,16 @@ def choose_camera(photo: Photo, camera: Camera | None = None, fov_deg: float | i
     A camera given for another resolution of the same picture is resized to it.
 
     Raises:
-        InputError: camera and field of view both given, a camera for a picture of another shape, or an angle outside
-            (0, 180) degrees.
+        InputError: camera and field of view both given, a camera for a picture of another shape or whose matrix cannot
+            be in pixels, or an angle outside (0, 180) degrees.
     """
     if camera is not None and fov_deg is not None:
         raise InputError("give either a camera or a field of view, not both")
     if camera is not None:
         return _fit(camera, photo.size)
     if fov_deg is not None:
-        return CameraChoice(
-            camera_of_fov(photo.size, float(fov_deg)), FROM_FOV, f"field of view {fov_deg:g} degrees given"
-        )
+        stated = camera_of_fov(photo.size, float(fov_deg))
+        return CameraChoice(stated, FROM_FOV, f"field of view {fov_deg:g} degrees given", _narrow(float(fov_deg)))
     found = focal_px(photo.exif, photo.size)
     if found is not None:
         f, source = found
@@ -88,7 +90,20 @@ def scale_focal(camera: Camera, factor: float) -> Camera:
     return replace(camera, K=K)
 
 
+def _narrow(degrees: float) -> tuple[str, ...]:
+    if degrees >= _NARROW_DEG:
+        return ()
+    return (f"field of view {degrees:g} degrees is that of a long telephoto lens; radians? {degrees:g} of them are "
+            f"{math.degrees(degrees):.0f} degrees",)  # fmt: skip
+
+
 def _fit(camera: Camera, size: tuple[int, int]) -> CameraChoice:
+    focal = float(np.abs(np.diag(camera.K)[:2]).min())
+    if focal < _SHORTEST_FOCAL * max(camera.size):
+        raise InputError(
+            f"camera: a focal length of {focal:g} pixels for a picture of {camera.size[0]} x {camera.size[1]} sees "
+            "half the world; expected K in pixels, not normalised or in millimetres"
+        )
     if tuple(camera.size) == size:
         return CameraChoice(camera, GIVEN, "camera given")
     ratios = size[0] / camera.size[0], size[1] / camera.size[1]

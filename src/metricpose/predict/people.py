@@ -16,6 +16,7 @@ from metricpose.types import INFERRED, MEASURED, NOT_GIVEN, OUT_OF_FRAME, People
 
 INFERRED_SIGMA_MM = 150.0
 """A joint whose standard deviation (root of the mean variance of its axes) exceeds this was not seen well."""
+_FARTHEST_MM = 50_000.0
 
 
 def to_people(
@@ -46,6 +47,7 @@ def to_people(
             info = {**info, "warnings": [*info.get("warnings", []), note]}
     px = camera.project(joints)
     state = joint_states(joints, px, covariance, found.crops, camera.size)
+    info = {**info, "warnings": [*info.get("warnings", []), *doubts(camera.to_camera(found.joints_mm), state)]}
     return People(
         joints_mm=joints,
         joints_px=px,
@@ -81,6 +83,22 @@ def joint_states(
     state = np.where(in_crop.reshape(vague.shape) & ~vague, MEASURED, INFERRED)
     state = np.where(_inside(joints_px, size), state, OUT_OF_FRAME)
     return np.where(np.isfinite(joints_mm).all(-1), state, NOT_GIVEN).astype(np.uint8)
+
+
+def doubts(joints_mm: Float[np.ndarray, "n j 3"], state: UInt8[np.ndarray, "n t"]) -> list[str]:
+    """Notes on people who stand where nobody can be made out; joints in the camera frame, numbered as in the result."""
+    notes = []
+    for k, (place, states) in enumerate(zip(joints_mm.mean(1), state)):
+        if place[2] <= 0:
+            what = "lies behind the camera"
+        elif np.linalg.norm(place) > _FARTHEST_MM:
+            what = f"is {np.linalg.norm(place) / 1000:.0f} m away"
+        elif np.isin(states, (OUT_OF_FRAME, NOT_GIVEN)).all():
+            what = "has no joint in the photograph"
+        else:
+            continue
+        notes.append(f"person {k} {what}: not to be believed; check the focal length and the box")
+    return notes
 
 
 def convert_covariance(
