@@ -150,5 +150,5 @@ def test_damage_inside_a_video_is_named(tmp_path: Path) -> None:
 def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_video(tmp_path / "a.mp4", 3)
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(MissingExtraError, match=r"av.*metricpose\[data\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install av .*\.\[data\]"):
         read_picture(Picture(tmp_path / "a.mp4", 0))

@@ -99,7 +99,7 @@ def _extras() -> list[Finding]:
     rows = []
     for name, extra in EXTRAS.items():
         present = importlib.util.find_spec(name) is not None
-        text = importlib.metadata.version(name) if present else f"absent (pip install 'metricpose[{extra}]')"
+        text = importlib.metadata.version(name) if present else f"absent (pip install {name}; extra '{extra}')"
         rows.append(Finding(f"extra: {name}", text, "ok" if present else "note"))
     return rows
 

@@ -28,7 +28,7 @@ from metricpose.predict.intrinsics import (
 )
 from metricpose.predict.network import FROM_BOX, CropNetwork
 from metricpose.predict.people import to_people
-from metricpose.predict.plausible import Rules, plausible
+from metricpose.predict.plausible import Rules, named_box, plausible
 from metricpose.predict.self_boxes import find_person
 from metricpose.predict.views import View, can_be_seen, schedule
 from metricpose.skeleton import catalog
@@ -195,9 +195,7 @@ class PoseModel:
         found = detector(photo.image)
         x, y, z = (camera.R @ np.array(up)).tolist()
         seen = can_be_seen(camera, found.xywh, (x, y, z))
-        lost = [
-            f"detection {box.round().tolist()} dropped: no view of this camera takes it" for box in found.xywh[~seen]
-        ]
+        lost = [f"detection {named_box(box)} dropped: no view of this camera takes it" for box in found.xywh[~seen]]
         return found.take(seen), f"detector {detector.name}", lost
 
     def _estimate(self, photo: Photo, camera: Camera, boxes: Boxes, views: list[View], options: Options) -> Estimates:

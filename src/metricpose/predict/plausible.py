@@ -78,14 +78,14 @@ def plausible(
         verdicts.append(("second pose of one person", second & ~bad))
         bad |= second
     notes = [
-        f"detection {_place(boxes.xywh[i])} (score {boxes.scores[i]:.2f}) dropped: "
+        f"detection {named_box(boxes.xywh[i])} (score {boxes.scores[i]:.2f}) dropped: "
         + ", ".join(why for why, v in verdicts if v[i])
         for i in np.flatnonzero(bad)
     ]
     return ~bad, notes
 
 
-def _place(box_xywh: Float[np.ndarray, " 4"]) -> str:
+def named_box(box_xywh: Float[np.ndarray, " 4"]) -> str:
     """A box in words. A number would be taken for that of a person, and people are counted after this."""
     left, top, width, height = (f"{v:.0f}" for v in box_xywh)
     return f"at left {left}, top {top}, width {width}, height {height} px"
