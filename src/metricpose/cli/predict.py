@@ -76,10 +76,7 @@ def run(
     kinds = _kinds(formats, view)
     if not sources:
         raise InputError("predict: expected at least one image file, folder or pattern")
-    if (
-        sum(given is not None for given in (camera, fov)) > 1
-        or sum(given is not None for given in (boxes, detector)) > 1
-    ):
+    if (camera and fov) or (boxes and detector):
         raise InputError("predict: give either --camera or --fov, and either --boxes or --detector, not both")
     found = find_images(*sources)
     own = own_files(found, out)
