@@ -259,7 +259,8 @@ def test_file_folder_and_pattern(tmp_path: Path) -> None:
     assert [p.name for p in find_images(tmp_path, tmp_path / "b.jpg", tmp_path / "notes.txt")] == [
         "a.PNG", "b.jpg", "notes.txt",
     ]  # fmt: skip
-    assert [p.name for p in left_out(tmp_path, tmp_path / "b.jpg")] == ["notes.txt"]
+    (tmp_path / "c.HEIC").touch()
+    assert [p.name for p in left_out(tmp_path, tmp_path / "b.jpg")] == ["c.HEIC"]
     assert [p.name for p in find_images(tmp_path)] == ["a.PNG", "b.jpg"]
     assert find_images(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
     assert [p.name for p in find_images(str(tmp_path / "*.jpg"))] == ["b.jpg"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from metricpose.cli.predict_inputs import boxes_of, output_names, own_files
+from metricpose.cli.predict_inputs import boxes_of, output_names, own_pictures
 from metricpose.cli.predict_report import Outcome, show_table, write_summary
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run(
     if (camera and fov) or (boxes and detector):
         raise InputError("predict: give either --camera or --fov, and either --boxes or --detector, not both")
     found = find_images(*sources)
-    own = own_files(found, out)
+    own = own_pictures(found, out)
     images = [image for image in found if image not in own]
     options: dict[str, Any] = {
         "camera": read_camera(camera) if camera else None,
@@ -100,9 +100,7 @@ def run(
             outcomes.append(_one(loaded, image, out / name, kinds, given, options))
             advance()
     write_summary(outcomes, out)
-    others = left_out(*sources)
-    written = own_files(others, out)
-    show_table(outcomes, out, [*(path for path in others if path not in written), *own])
+    show_table(outcomes, out, [*left_out(*sources), *own])
     if view:
         _open_first(outcomes)
     return 1 if any(o.error for o in outcomes) else 0

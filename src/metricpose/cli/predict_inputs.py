@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 SUMMARY = "summary"
-ENDINGS = (".json", ".npz", ".csv", "_overlay.jpg", "_sheet.png", "_view.html")
-"""Of the files that `predict` writes."""
+PICTURES = ("_overlay.jpg", "_sheet.png")
+"""Endings of the pictures that `predict` writes."""
 
 
-def own_files(paths: list[Path], out: Path) -> list[Path]:
-    """Those that an earlier run wrote into the same folder: they lie in `out` and are named like its results."""
+def own_pictures(images: list[Path], out: Path) -> list[Path]:
+    """Those that an earlier run wrote into the same folder: they lie in `out` and are named like its pictures."""
     here = out.resolve()
-    return [path for path in paths if path.name.endswith(ENDINGS) and path.resolve().parent == here]
+    return [image for image in images if image.name.endswith(PICTURES) and image.resolve().parent == here]
 
 
 def output_names(images: list[Path]) -> list[str]:

@@ -65,7 +65,10 @@ def show_table(outcomes: list[Outcome], out: Path, left_out: list[Path]) -> None
         console.print(f"note ({count} x): {escape(warning)}", highlight=False)
     if left_out:
         names = ", ".join(escape(p.name) for p in left_out[:5]) + (" ..." if len(left_out) > 5 else "")
-        console.print(f"left out, not a picture to predict on ({len(left_out)} x): {names}", highlight=False)
+        console.print(
+            f"left out, of a kind not read here or written by this program ({len(left_out)} x): {names}",
+            highlight=False,
+        )
     for o in failed:
         console.print(f"[red]failed:[/red] {escape(o.error)}", highlight=False)
 

@@ -22,6 +22,11 @@ from metricpose.predict.containers import Container, inspect
 from metricpose.predict.exif import Exif, parse
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_OTHER_PICTURES = (
+    *(".heic", ".heif", ".avif", ".gif", ".jxl", ".psd"),
+    *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"),
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"),
+)
 _MIN_SIDE = 16
 _WHITE = 255.0
 
@@ -100,9 +105,9 @@ def find_images(*sources: str | os.PathLike[str]) -> list[Path]:
 
 
 def left_out(*sources: str | os.PathLike[str]) -> list[Path]:
-    """Files of the folders among the sources that `find_images` passes over, hidden ones aside."""
+    """Pictures and videos in the folders among the sources that `find_images` passes over: of kinds not read here."""
     inside = (p for source in sources if Path(source).is_dir() for p in sorted(Path(source).iterdir()))
-    return [p for p in inside if p.is_file() and p.suffix.lower() not in SUFFIXES and not p.name.startswith(".")]
+    return [p for p in inside if p.is_file() and p.suffix.lower() in _OTHER_PICTURES]
 
 
 def _images_of(source: str | os.PathLike[str]) -> list[Path]:
