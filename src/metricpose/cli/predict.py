@@ -21,7 +21,8 @@ FORMATS = ("json", "npz", "csv", "overlay", "sheet", "view")
 
 
 def run(
-    sources: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SOURCE [SOURCE ...]")],
+    source: Annotated[str, tyro.conf.arg(metavar="SOURCE")],
+    more: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[SOURCE ...]")] = (),
     *,
     out: Path = Path("out") / "predict",
     camera: Path | None = None,
@@ -46,7 +47,8 @@ def run(
     exit code is then 1.
 
     Args:
-        sources: image files, folders, or quoted patterns such as "shots/*.jpg".
+        source: image file, folder, or quoted pattern such as "shots/*.jpg".
+        more: further ones.
         out: folder for the results.
         camera: JSON file {"K": 3 x 3, "size": [width, height]} and optionally distortion, R, t, unit of t (mm or m); of
             the upright image, in pixels.
@@ -74,10 +76,9 @@ def run(
     from metricpose.predict.images import find_images, left_out
 
     kinds = _kinds(formats, view)
-    if not sources:
-        raise InputError("predict: expected at least one image file, folder or pattern")
     if (camera and fov) or (boxes and detector):
         raise InputError("predict: give either --camera or --fov, and either --boxes or --detector, not both")
+    sources = (source, *more)
     found = find_images(*sources)
     own = own_pictures(found, out)
     images = [image for image in found if image not in own]
