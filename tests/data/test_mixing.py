@@ -153,3 +153,8 @@ def test_a_batch_of_several_data_sets_keeps_their_shares_and_what_each_labels():
                 masked = packed["z_w"][row] == 0
                 assert (packed["joints_mm"][row][masked] == 0).all()
                 assert (packed["joints_px"][row][packed["uv_w"][row] == 0] == 0).all()
+
+
+def test_a_run_is_not_continued_with_another_number_of_sources():
+    with pytest.raises(InputError, match=r"drew from 2 data sources so far, its recipe now names 3.*init_from"):
+        Stream(0, (1, 2, 1), [[(0, 10)], [(0, 20)]])

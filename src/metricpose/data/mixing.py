@@ -64,12 +64,17 @@ class Stream:
         phases: per source, its lengths over time, at least one; `grow` adds to them.
 
     Raises:
-        InputError: a source with a share is empty.
+        InputError: a source with a share is empty, or the run that is continued had another number of sources.
     """
 
     def __init__(self, seed: int, counts: tuple[int, ...], phases: Sequence[Sequence[Sequence[int]]]) -> None:
         self.seed, self.counts = seed, counts
         self.phases = [[Phase(*p) for p in source] for source in phases]
+        if len(self.phases) != len(counts):
+            raise InputError(
+                f"this run drew from {len(self.phases)} data sources so far, its recipe now names {len(counts)}; expected "
+                "as many, or start anew in another folder with init_from: this run's model.safetensors"
+            )
         for number, (count, history) in enumerate(zip(counts, self.phases, strict=True)):
             if count and (not history or min(p.length for p in history) < 1):
                 raise InputError(f"data source {number} has a share of every batch but holds no records")
