@@ -72,8 +72,8 @@ class Stream:
         self.phases = [[Phase(*p) for p in source] for source in phases]
         if len(self.phases) != len(counts):
             raise InputError(
-                f"this run drew from {len(self.phases)} data sources so far, its recipe now names {len(counts)}; expected "
-                "as many, or start anew in another folder with init_from: this run's model.safetensors"
+                f"this run drew from {len(self.phases)} data sources so far, its recipe now names {len(counts)}; "
+                "expected as many, or start anew in another folder with init_from: this run's model.safetensors"
             )
         for number, (count, history) in enumerate(zip(counts, self.phases, strict=True)):
             if count and (not history or min(p.length for p in history) < 1):
