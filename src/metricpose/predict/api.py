@@ -193,8 +193,7 @@ class PoseModel:
         if detector is None:
             return find_person(self.network, photo.image, camera, up), "self", []
         found = detector(photo.image)
-        x, y, z = (camera.R @ np.array(up)).tolist()
-        seen = can_be_seen(camera, found.xywh, (x, y, z))
+        seen = can_be_seen(camera, found.xywh, up)
         lost = [f"detection {named_box(box)} dropped: no view of this camera takes it" for box in found.xywh[~seen]]
         return found.take(seen), f"detector {detector.name}", lost
 

@@ -39,9 +39,8 @@ def find_person(
     Raises:
         InputError: the camera allows none of the boxes that the search starts from.
     """
-    x, y, z = (camera.R @ np.array(up)).tolist()
     boxes = starting_boxes((image.shape[1], image.shape[0]))
-    boxes = boxes[can_be_seen(camera, boxes, (x, y, z))]
+    boxes = boxes[can_be_seen(camera, boxes, up)]
     if len(boxes) == 0:
         raise InputError(
             "no part of the image can be looked at through this camera: its view is too wide or its lens model cannot "
@@ -54,7 +53,7 @@ def find_person(
         seen = look(network, image, camera, boxes[active], up)
         scores[active] = seen.scores
         stays = np.diagonal(iou(boxes[active], seen.next_xywh)) > SETTLED
-        stays |= ~can_be_seen(camera, seen.next_xywh, (x, y, z))  # nowhere to go on to
+        stays |= ~can_be_seen(camera, seen.next_xywh, up)  # nowhere to go on to
         settled[active] = stays
         boxes[active[~stays]] = seen.next_xywh[~stays]
         kept = suppress(Boxes(boxes, scores), SETTLED)

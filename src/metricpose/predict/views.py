@@ -106,12 +106,13 @@ def can_be_seen(
 ) -> Bool[np.ndarray, " n"]:
     """Boxes that some crop camera can take: neither wider than a view can be nor beyond the lens model.
 
-    `up` is in the frame of `camera`.
+    `up` is in the world of `camera`.
     """
+    x, y, z = (camera.R @ np.array(up)).tolist()
     seen = np.ones(len(boxes_xywh), bool)
     for k, box in enumerate(boxes_xywh):
         try:
-            crop_camera(camera, box, 256, up=up)
+            crop_camera(camera, box, 256, up=(x, y, z))
         except InputError:
             seen[k] = False
     return seen
