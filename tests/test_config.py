@@ -147,7 +147,7 @@ def test_every_recipe_of_the_project_is_valid(repository):
 def test_compared_methods_differ_only_in_what_is_compared(repository):
     """Equal backbone, steps, data, optimiser: the comparison of methods is one of methods."""
     recipes = {p.stem: load_recipe(p) for p in sorted((repository / "recipes").glob("compare-*.yaml"))}
-    assert len(recipes) == 6
+    assert len(recipes) == 7
     reference = recipes["compare-metrabs"]
     for name, recipe in recipes.items():
         assert recipe.data == reference.data, name
