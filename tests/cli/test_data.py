@@ -108,3 +108,11 @@ def test_a_check_is_a_table_and_an_exit_code(tmp_path: Path, capsys: pytest.Capt
     assert main(["data", "check", "own", str(tmp_path), "--tolerate", "0.25"]) == 0
     assert main(["data", "check", "own", str(tmp_path), "--split", "val"]) == 1
     assert main(["data", "check", "own", str(tmp_path), "--count", "many"]) == 2
+    capsys.readouterr()
+    for option, value, said in (
+        ("--count", "-3", "count"),
+        ("--tolerate", "7", "share"),
+        ("--workers", "0", "--workers"),
+    ):
+        assert main(["data", "check", "own", str(tmp_path), option, value]) == 1
+        assert f"{said}" in capsys.readouterr().err

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 from pathlib import Path
 
 import pytest
 import torch
 
 from metricpose import weights
+from metricpose.cli import doctor
 from metricpose.cli.main import main
 from metricpose.models.metrabs import Metrabs, MetrabsConfig
 from metricpose.weights import save_model
@@ -47,6 +49,28 @@ def test_a_damaged_model_is_bad_but_the_report_goes_on(bundled: Path, capsys: py
     assert main(["doctor", "--device", "cpu"]) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "cannot read model file" in printed
+    assert "threads" in printed
+
+
+def test_a_module_of_another_package_does_not_end_the_report(
+    bundled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """onnxruntime-gpu brings the module onnxruntime; a bare folder has no package at all."""
+    (tmp_path / "bare" / "metricpose_test_extra").mkdir(parents=True)
+    (tmp_path / "bare" / "metricpose_test_extra" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path / "bare"))
+    monkeypatch.setattr(doctor, "EXTRAS", {"metricpose_test_extra": "detect", "yaml": "detect"})
+    assert main(["doctor", "--device", "cpu"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "metricpose_test_extra │ there, of unknown version" in printed
+    assert f"extra: yaml │ {importlib.metadata.version('PyYAML')}" in printed
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")
+def test_a_device_that_is_not_there_is_a_finding(bundled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--device", "cuda"]) == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "device 'cuda' is not available here" in printed
     assert "threads" in printed
 
 

@@ -136,6 +136,15 @@ def test_wrong_splits_and_rules_write_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("side", 0), ("side", -5), ("margin", -1.0), ("margin", float("nan")), ("quality", 900), ("per_shard", 0)],
+)
+def test_numbers_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{name}: expected"):
+        replace(SETTINGS, **{name: value})
+
+
 def test_frames_are_chosen_by_number_and_by_motion(tmp_path: Path) -> None:
     """The person walks, as each of the two cameras sees it, 124 mm and turns 6 degrees from frame to frame."""
     write_own(tmp_path / "data", 8)

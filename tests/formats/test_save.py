@@ -41,6 +41,21 @@ def test_saved_joints_still_project_to_the_saved_pixels(tmp_path: Path) -> None:
     np.testing.assert_allclose(after.camera.project(after.joints_mm), after.joints_px, atol=1e-9)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_infinity_is_refused_and_nothing_written(tmp_path: Path, suffix: str) -> None:
+    source = people()
+    source.joints_mm[0, 2, 1] = np.inf
+    with pytest.raises(InputError, match="joints_mm hold infinity"):
+        save(source, tmp_path / f"a{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_info_comes_back_as_json_says_it(tmp_path: Path, suffix: str) -> None:
+    save(replace(people(), info={"a": float("nan"), "t": (1, 2), 3: "x"}), tmp_path / f"a{suffix}")
+    assert load(tmp_path / f"a{suffix}").info == {"a": None, "t": [1, 2], "3": "x"}
+
+
 def test_float32_values_survive(tmp_path: Path) -> None:
     wide = people()
     narrow = replace(wide, joints_mm=wide.joints_mm.astype(np.float32))

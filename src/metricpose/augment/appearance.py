@@ -17,6 +17,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from pydantic import BaseModel, ConfigDict, Field
 
+from metricpose.augment.ranges import Strengths
+
 Image = UInt8[np.ndarray, "h w 3"]
 _LUMA = np.array([0.299, 0.587, 0.114])
 _NOISE_SIDE = 1 << 20
@@ -39,8 +41,8 @@ class AppearanceConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     colour: float = Field(default=1.0, ge=0, le=1)
     brightness: float = Field(default=0.125, ge=0, le=1)
-    contrast: tuple[float, float] = (0.5, 1.5)
-    saturation: tuple[float, float] = (0.5, 1.5)
+    contrast: Strengths = (0.5, 1.5)
+    saturation: Strengths = (0.5, 1.5)
     hue_degrees: float = Field(default=72.0, ge=0, le=180)
     gamma: float = Field(default=0.3, ge=0, le=1)
     gamma_sigma: float = Field(default=0.25, ge=0, le=1)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt
 
+from metricpose.augment.ranges import Factors, in_order
 from metricpose.errors import DataError
 
 Image = UInt8[np.ndarray, "h w 3"]
@@ -41,8 +43,8 @@ class CompositingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     occlude: float = Field(default=0.25, ge=0, le=1)
-    objects: tuple[int, int] = (1, 5)
-    object_scale: tuple[float, float] = (0.12, 0.6)
+    objects: Annotated[tuple[NonNegativeInt, NonNegativeInt], AfterValidator(in_order)] = (1, 5)
+    object_scale: Factors = (0.12, 0.6)
     background: float = Field(default=0.0, ge=0, le=1)
     neighbours: float = Field(default=0.0, ge=0, le=1)
     fill_border: float = Field(default=0.5, ge=0, le=1)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from metricpose.augment.ranges import Factors
 from metricpose.augment.truncation import portrait_box, truncate_box
 
 
@@ -27,7 +28,7 @@ class GeometricConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     shift: float = Field(default=0.1, ge=0, le=1)
-    zoom: tuple[float, float] = (0.75, 1.25)
+    zoom: Factors = (0.75, 1.25)
     roll_degrees: float = Field(default=20.0, ge=0, le=180)
     full_roll: float = Field(default=0.0, ge=0, le=1)
     flip: float = Field(default=0.5, ge=0, le=1)

@@ -104,11 +104,20 @@ def prepare(
     with progress_bar("people") as show:
         made = write(
             reader, folder, target, settings,
-            workers=workers if workers > 1 else 0, skip_bad=skip_bad, resume=resume, progress=show,
+            workers=_other_processes(workers), skip_bad=skip_bad, resume=resume, progress=show,
         )  # fmt: skip
     print(f"{reader.about.title}, {settings.split}: {made.records:,} people in {made.shards:,} shards: {target}")
     for known, title in ((True, "left out as documented"), (False, "left out as faulty")):
         _list_left_out([(e.where, e.why) for e in made.left_out if e.known is known], title, target / LEFT_OUT)
+
+
+def _other_processes(workers: int) -> int:
+    """How many to start: none for one worker, which is this process."""
+    from metricpose.errors import InputError
+
+    if workers < 1:
+        raise InputError(f"--workers: expected at least 1 process, got {workers}")
+    return workers if workers > 1 else 0
 
 
 def _list_left_out(entries: list[tuple[str, str]], title: str, path: Path) -> None:
@@ -205,7 +214,7 @@ def check(
     with progress_bar("items") as bar:
         report = look(
             reader, folder, split or next(iter(reader.about.splits)),
-            count=count, tolerate=float(tolerate), workers=workers if workers > 1 else 0, progress=bar,
+            count=count, tolerate=float(tolerate), workers=_other_processes(workers), progress=bar,
         )  # fmt: skip
     table = Table(title=report.title, title_justify="left")
     for column in ("check", "measured", "expected", "faults"):

@@ -18,7 +18,10 @@ EXTRAS = {
     "anny": "synth",
     "tensorboard": "train",
     "onnx": "test",
-    "scipy": "test",
+    "scipy": "data",
+    "h5py": "data",
+    "cdflib": "data",
+    "av": "data",
 }
 _CORE = ("torch", "numpy", "numba", "opencv-python-headless", "safetensors", "pydantic", "tyro", "rich", "PyYAML")
 
@@ -99,9 +102,20 @@ def _extras() -> list[Finding]:
     rows = []
     for name, extra in EXTRAS.items():
         present = importlib.util.find_spec(name) is not None
-        text = importlib.metadata.version(name) if present else f"absent (pip install {name}; extra '{extra}')"
+        text = _version(name) if present else f"absent (pip install {name}; extra '{extra}')"
         rows.append(Finding(f"extra: {name}", text, "ok" if present else "note"))
     return rows
+
+
+def _version(module: str) -> str:
+    """Of a module that is there; a module may come in packages of other names, such as onnxruntime-gpu."""
+    packages = [module, *importlib.metadata.packages_distributions().get(module, [])]
+    for package in packages:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "there, of unknown version"
 
 
 def _weights() -> list[Finding]:
@@ -161,7 +175,7 @@ def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
 
     try:
         return check()
-    except (MetricposeError, OSError, RuntimeError) as error:
+    except (MetricposeError, OSError, RuntimeError, AssertionError) as error:
         return [Finding("error", str(error), "bad")]
 
 

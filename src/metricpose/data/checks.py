@@ -92,9 +92,11 @@ def check(
         progress: called with (items done, items in all).
 
     Raises:
-        InputError: no such split.
+        InputError: no such split, a negative count, or a share outside 0 to 1.
         DataError: nothing of it can be found.
     """
+    if count < 0 or not 0 <= tolerate <= 1:
+        raise InputError(f"check: expected a count from 0 on and a share from 0 to 1, got {count} and {tolerate:g}")
     faults = Faults(skip_bad=True)
     items = find_items(reader, folder, split, faults)
     chosen = np.unique(

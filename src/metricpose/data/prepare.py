@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +21,11 @@ from metricpose.data.sampling import parse_rules, select
 from metricpose.data.shards import Shard, ShardWriter, shard_path
 from metricpose.data.storage import write_index
 from metricpose.data.window import MARGIN, SIDE, cut_window
-from metricpose.errors import DataError
+from metricpose.errors import DataError, InputError
 from metricpose.files import atomic_path
 
 PLAN, LEFT_OUT = "plan.json", "left_out.json"
+_LEAST_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Settings:
         margin: what is kept around the box, see `window`.
         quality: of the JPEG images.
         per_shard: items in a file.
+
+    Raises:
+        InputError: a number out of its range.
     """
 
     split: str
@@ -45,6 +50,17 @@ class Settings:
     margin: float = MARGIN
     quality: int = 90
     per_shard: int = 512
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("side", self.side, _LEAST_SIDE, math.inf),
+            ("margin", self.margin, 0.5, math.inf),
+            ("quality", self.quality, 1, 100),
+            ("per_shard", self.per_shard, 1, math.inf),
+        ):
+            if not (low <= value <= high and math.isfinite(value)):
+                limits = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+                raise InputError(f"{name}: expected {limits}, got {value:g}")
 
 
 class Summary(NamedTuple):
