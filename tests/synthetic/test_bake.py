@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from metricpose.errors import DataError, MissingExtraError
+from metricpose.errors import DataError, InputError, MissingExtraError
 from metricpose.synthetic import anny_body, bake
 from metricpose.synthetic.body import Body, read_archive
 from metricpose.synthetic.generator import Generator, SyntheticConfig
+from metricpose.synthetic.pictures import load_pictures
 from reference.clips import write_bvh
 
 
@@ -17,7 +18,7 @@ def photos(tmp_path: Path) -> Path:
     folder.mkdir()
     for i, (height, width) in enumerate([(900, 1600), (300, 200), (700, 500)]):
         cv2.imwrite(str(folder / f"p{i}.png"), np.full((height, width, 3), 40 * i + 20, np.uint8))
-    (folder / "MANIFEST.tsv").write_text("file\tsource\nP0.jpg\tme\n")
+    (folder / "MANIFEST.tsv").write_text("file\tsource\np0.jpg\tme\n")
     return folder
 
 
@@ -43,6 +44,94 @@ def test_unreadable_and_missing_pictures_are_refused(tmp_path: Path, photos: Pat
         bake.bake_assets(tmp_path / "out", photos=photos)
     with pytest.raises(DataError, match=r"no \.jpg or \.png"):
         bake.bake_assets(tmp_path / "out", photos=tmp_path / "nowhere")
+
+
+def test_what_was_baked_before_stays_and_a_failing_bake_writes_nothing(tmp_path: Path, photos: Path) -> None:
+    out = tmp_path / "assets"
+    for wrong in ({"mocap": tmp_path / "nowhere"}, {"photos": tmp_path / "nowhere"}):
+        with pytest.raises(DataError):
+            bake.bake_assets(out, **{"photos": photos, **wrong})
+        assert not out.exists()
+    out.mkdir()
+    (out / "people.npz").write_bytes(b"garments that took an hour")
+    with pytest.raises(DataError, match="nowhere"):
+        bake.bake_assets(out, photos=photos, mocap=tmp_path / "nowhere")
+    assert [p.name for p in out.iterdir()] == ["people.npz"]
+    lines: list[str] = []
+    bake.bake_assets(out, photos=photos, progress=lines.append)
+    assert (out / "people.npz").read_bytes() == b"garments that took an hour"
+    assert sorted(p.name for p in out.iterdir()) == ["backgrounds", "people.npz"]
+    assert any("people.npz" in line and "kept" in line for line in lines)
+
+
+def test_the_body_baked_anew_is_the_one_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict] = []
+
+    def bake_body(path: Path, **options: object) -> str:
+        asked.append(options)
+        np.savez(path, T=np.zeros(3))
+        return "fidelity"
+
+    monkeypatch.setattr(bake, "bake_body", bake_body)
+    out = bake.bake_assets(tmp_path / "assets", body=True)
+    assert list(read_archive(out / "people.npz")) == ["T"]
+    assert asked == [{}]  # as the file that comes with the package was baked
+    assert [p.name for p in out.iterdir()] == ["people.npz"]
+    bake.bake_assets(out, body=True)
+    np.savez(out / "people.npz", items=np.array(["suit:a:1"]))
+    with pytest.raises(DataError, match="holds garments"):
+        bake.bake_assets(out, body=True)
+    assert list(read_archive(out / "people.npz")) == ["items"]
+    with pytest.raises(InputError, match="makehuman bakes the body too"):
+        bake.bake_assets(out, body=True, makehuman=tmp_path)
+
+
+def test_the_manifest_names_the_pictures_as_written(tmp_path: Path) -> None:
+    source, rows = tmp_path / "photos", ["file\tsource (repo)\tindoor/outdoor", ""]
+    source.mkdir()
+    for i in range(14):
+        for part, suffix in (("a", ".png"), ("b", ".jpeg"), ("c", ".JPG")):
+            cv2.imwrite(str(source / f"p{i}{part}{suffix}"), np.full((40, 60, 3), 10 * i, np.uint8))
+            rows.append(f"p{i}{part}{suffix}\tphoto {i}\t{'indoor' if i % 2 else 'outdoor'}")
+    (source / "MANIFEST.tsv").write_text("\n".join(rows) + "\n")
+    out = bake.bake_assets(tmp_path / "assets", photos=source)
+    shades = {}
+    for split in ("train", "val"):
+        pictures = load_pictures(out, split).photos
+        shades[split] = [round(float(photo.levels[0].mean()) / 10) for photo in pictures]
+        assert [photo.indoor for photo in pictures] == [shade % 2 == 1 for shade in shades[split]]
+    assert len(shades["train"]) == 36
+    assert not set(shades["train"]) & set(shades["val"])
+
+
+def test_photographs_baked_later_join_those_there(tmp_path: Path) -> None:
+    for name, indoor in (("first", "indoor"), ("second", "outdoor")):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / f"{name}.png"), np.zeros((40, 60, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / name / "both.png"), np.zeros((40, 60, 3), np.uint8))
+        rows = ["file\tsource\tindoor/outdoor", *(f"{file}.png\t{name} {file}\t{indoor}" for file in (name, "both"))]
+        (tmp_path / name / "MANIFEST.tsv").write_text("\n".join(rows))
+        bake.bake_assets(tmp_path / "assets", photos=tmp_path / name)
+    assert (tmp_path / "assets/backgrounds/MANIFEST.tsv").read_text().splitlines() == [
+        "file\tsource\tindoor/outdoor",
+        "both.jpg\tsecond both\toutdoor",
+        "first.jpg\tfirst first\tindoor",
+        "second.jpg\tsecond second\toutdoor",
+    ]
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path, photos: Path) -> None:
+    cv2.imwrite(str(photos / "p1.jpg"), np.zeros((50, 50, 3), np.uint8))
+    with pytest.raises(DataError, match=r"p1\.jpg and p1\.png.*rename one"):
+        bake.bake_assets(tmp_path / "out", photos=photos)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("shape", [(7, 60), (30, 4000), (2, 2)])
+def test_pictures_too_small_to_show_are_refused(tmp_path: Path, photos: Path, shape: tuple[int, int]) -> None:
+    cv2.imwrite(str(photos / "tiny.png"), np.zeros((*shape, 3), np.uint8))
+    with pytest.raises(DataError, match=r"tiny\.png.*at least 8"):
+        bake.bake_assets(tmp_path / "out", photos=photos)
 
 
 def test_without_anny_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from metricpose.errors import DataError
-from metricpose.synthetic.pictures import TO_LINEAR, Photo, load_pictures, photo_behind, sample_fabric
+from metricpose.synthetic.pictures import TO_LINEAR, Photo, Pictures, load_pictures, photo_behind, sample_fabric
 from metricpose.synthetic.rotations import rot_x, rot_z
 
 HEIGHT, WIDTH, SIDE = 300, 480, 65
@@ -92,6 +92,52 @@ def test_views_of_one_photograph_stay_in_one_split(tmp_path: Path) -> None:
     assert levels["val"] == levels["test"]
     assert not set(levels["train"]) & set(levels["val"])
     assert levels["val"][0] == levels["val"][1]  # both views of it
+
+
+def test_blank_lines_and_an_empty_manifest_are_no_rows(tmp_path: Path) -> None:
+    write_assets(tmp_path)
+    path = tmp_path / "backgrounds" / "MANIFEST.tsv"
+    wanted = [photo.indoor for photo in load_pictures(tmp_path, "train").photos]
+    path.write_text("\n" + path.read_text().replace("\n", "\n\n") + "\n\t\n\n")
+    assert [photo.indoor for photo in load_pictures(tmp_path, "train").photos] == wanted
+    path.write_text("\n")
+    assert not any(photo.indoor for photo in load_pictures(tmp_path, "train").photos)
+    path.write_bytes("file\tsource\nbg_0.png\tCafé\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"MANIFEST\.tsv.*UTF-8"):
+        load_pictures(tmp_path, "train")
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 300), (48, 49), (49, 48), (50, 50), (640, 20)])
+def test_small_and_very_wide_photographs_can_be_behind_people_and_on_fabrics(shape: tuple[int, int]) -> None:
+    level = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    levels = [level]
+    for _ in range(2):
+        levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    photo = Photo(tuple(levels), False)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        assert sample_fabric(rng, Pictures([photo], [])).shape == (64, 64, 3)
+        behind = photo_behind(rng, photo, look(0.05, 0.0)[:, 2], 110.0, 30.0, 36.0, SIDE)
+        assert behind is None or np.isfinite(behind).all()
+
+
+def test_the_piece_of_a_larger_photograph_is_drawn_as_ever() -> None:
+    seed = next(s for s in range(99) if np.random.default_rng(s).random() < 0.85)
+    rng, twin = np.random.default_rng(seed), np.random.default_rng(seed)
+    fabric = sample_fabric(rng, Pictures([ramp()], []))
+    twin.random(), twin.integers(1)
+    side = twin.integers(24, 150)
+    y, x = twin.integers(150 - side), twin.integers(240 - side)
+    piece = ramp().levels[1][y : y + side, x : x + side]
+    np.testing.assert_array_equal(fabric, TO_LINEAR[cv2.resize(piece, (64, 64), interpolation=cv2.INTER_AREA)])
+    assert rng.random() == twin.random()
+
+
+def test_photographs_of_a_few_pixels_are_named(tmp_path: Path) -> None:
+    (tmp_path / "backgrounds").mkdir()
+    cv2.imwrite(str(tmp_path / "backgrounds" / "speck.png"), np.zeros((5, 90, 3), np.uint8))
+    with pytest.raises(DataError, match=r"speck\.png is 90 x 5 pixels.*at least 8"):
+        load_pictures(tmp_path, "train")
 
 
 def test_no_folder_no_pictures_and_unreadable_ones_are_named(tmp_path: Path) -> None:

