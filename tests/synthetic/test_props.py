@@ -31,6 +31,29 @@ def test_solids_are_closed_and_face_outwards() -> None:
     np.testing.assert_allclose(np.linalg.norm(box.normals, axis=1), 1.0, atol=1e-5)
 
 
+def test_boxes_in_a_mirrored_frame_face_outwards_too() -> None:
+    size, frame = np.array([0.5, 0.4, 0.3]), rot_z(0.4)
+    right = empty().box(np.zeros(3), size, frame).part()
+    left = empty().box(np.zeros(3), size, frame * [-1.0, 1.0, 1.0]).part()
+    assert volume(left) == pytest.approx(volume(right), rel=1e-4)
+    middle = left.vertices[left.faces].mean(1)
+    assert ((left.normals[left.faces[:, 0]] * middle).sum(1) > 0).all()
+
+
+@pytest.mark.parametrize("side", ["L", "R"])
+def test_held_things_face_outwards_in_either_hand(cast: Cast, side: str) -> None:
+    phones = 0
+    for seed in range(80):
+        person = make_person(np.random.default_rng(seed), cast)
+        if "LR"[int(np.random.default_rng(seed).integers(2))] != side:
+            continue
+        prop = held_object(np.random.default_rng(seed), cast.body, person)
+        part = prop.part()
+        assert volume(part) > 0
+        phones += len(part.vertices) == 24
+    assert phones > 3
+
+
 def test_parts_of_a_prop_are_gathered() -> None:
     prop = empty().box(np.zeros(3), np.ones(3)).ball(np.array([3.0, 0, 0]), np.ones(3))
     part = prop.part()

@@ -30,11 +30,18 @@ class Prop:
         self._count += len(vertices)
 
     def box(self, centre: np.ndarray, size: np.ndarray, rotation: np.ndarray | None = None) -> Prop:
-        """Add a box of full extents `size`; six separate sides, so that edges stay sharp."""
-        corners = _CORNERS * size @ (np.eye(3) if rotation is None else rotation).T + centre
+        """Add a box of full extents `size`; six separate sides, so that edges stay sharp.
+
+        The columns of `rotation` are the box's axes. They may be left-handed, as those of a left hand are: faces look
+        outwards all the same.
+        """
+        turn = np.eye(3) if rotation is None else rotation
+        corners = _CORNERS * size @ turn.T + centre
         vertices = np.concatenate([corners[list(quad)] for quad in _QUADS])
         base = 4 * np.arange(6)[:, None]
         faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([0, 2, 3])])
+        if np.linalg.det(turn) < 0:
+            faces = faces[:, ::-1]
         self._add(vertices, faces.astype(np.int32))
         return self
 
