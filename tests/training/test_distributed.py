@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from metricpose.training.distributed import Place, any_rank, joined, mean_over_ranks
+from metricpose.errors import InputError
+from metricpose.training.distributed import Place, any_rank, joined, lowest, mean_over_ranks, named
 
 
 def test_one_process_needs_no_group(monkeypatch):
@@ -13,6 +15,7 @@ def test_one_process_needs_no_group(monkeypatch):
         assert place.is_first
         assert any_rank(True, place)
         assert not any_rank(False, place)
+        assert lowest([5, -2], place) == [5, -2]
         assert mean_over_ranks(torch.tensor([2.0, 4.0]), place.world).tolist() == [2, 4]
         assert not torch.distributed.is_initialized()
 
@@ -25,3 +28,24 @@ def test_the_mean_over_two_ranks(tmp_path, monkeypatch):
         assert any_rank(True, Place(0, 2, torch.device("cpu")))
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_bare_cuda_is_the_gpu_of_this_process(monkeypatch):
+    """The device is made of its name and the environment; whether it is there is another question."""
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert named("cuda") == torch.device("cuda", 3)
+    assert named("cuda:1") == torch.device("cuda", 1)
+    assert named("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert named("auto") == torch.device("cuda", 3)
+    monkeypatch.delenv("LOCAL_RANK")
+    assert named("cuda") == torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert named("auto") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", ["banana", "cpu:x", "", "cuda:99", "cuda"])
+def test_a_device_that_is_not_there_is_an_input_error(device, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "98")
+    with pytest.raises(InputError, match=rf"training\.device: '{device}' .*expected auto, cpu, cuda"), joined(device):
+        pass

@@ -15,7 +15,7 @@ from metricpose.data.mixing import Phase, Stream
 from metricpose.data.pipeline import make_sample
 from metricpose.errors import CheckpointError, DataError, InputError
 from metricpose.skeleton import catalog
-from metricpose.training import loop
+from metricpose.training import resume
 from metricpose.training.averaging import Average
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.distributed import Place
@@ -234,7 +234,7 @@ def test_a_run_begun_before_a_setting_existed_goes_on(tmp_path, monkeypatch):
     train(network(), "metro", data(), settings(steps=2, max_minutes=1e-9), tmp_path)
     older = read_progress(tmp_path / "state.safetensors")
     del older.settings["optimizer"], older.settings["momentum"]
-    monkeypatch.setattr(loop, "load_state", lambda *arguments: older)
+    monkeypatch.setattr(resume, "read_progress", lambda path: older)
     assert train(network(), "metro", data(), settings(steps=2), tmp_path)["step"] == 2
     with pytest.raises(CheckpointError, match="optimizer adamw -> sgd"):
         train(network(), "metro", data(), settings(steps=2, optimizer="sgd"), tmp_path)

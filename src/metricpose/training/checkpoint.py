@@ -2,8 +2,9 @@
 
 One safetensors file, replaced atomically: tensors `model.*`, `average.*`, Adam's `step.*`, `exp_avg.*` and
 `exp_avg_sq.*` or SGD's and Muon's `momentum_buffer.*`, and, as JSON metadata, the step, the history of the data
-lengths, and the settings. No pickle. The random state is not stored, because every random number of a run follows
-from its seed and step. Files for using a model are `metricpose.weights`'s business.
+lengths, the settings, and what describes model, data and augmentation. No pickle. The random state is not stored,
+because every random number of a run follows from its seed and step. Files for using a model are `metricpose.weights`'s
+business.
 """
 
 from __future__ import annotations
@@ -32,11 +33,14 @@ class Progress(NamedTuple):
         step: optimiser steps done.
         phases: per data source, its (since, length) history: see `data.mixing.Stream`.
         settings: what the run was started with; a run is only resumed with the same.
+        described: model, data and augmentation it was started with, likewise (`training.resume`); None in files
+            written before these were recorded.
     """
 
     step: int
     phases: list[list[list[int]]]
     settings: dict[str, Any]
+    described: dict[str, Any] | None = None
 
 
 def save_state(

@@ -7,13 +7,9 @@ run killed at any moment and started again ends with the same weights, bit for b
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +19,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from metricpose.data.loading import Packed, SampleMaker, train_batches, unpack
 from metricpose.data.mixing import Phase, Stream
-from metricpose.errors import CheckpointError, DataError, InputError
+from metricpose.errors import DataError, InputError
 from metricpose.training.averaging import Average
 from metricpose.training.checkpoint import Progress, load_state, save_state
-from metricpose.training.distributed import Place, any_rank, joined, mean_over_ranks
+from metricpose.training.distributed import Place, any_rank, joined, lowest, mean_over_ranks
+from metricpose.training.freezing import freeze
 from metricpose.training.logs import RunLog
 from metricpose.training.muon import Muon
-from metricpose.training.settings import FREE_TO_CHANGE, TrainingConfig
+from metricpose.training.resume import Described, check_same, describe, find_progress
+from metricpose.training.settings import TrainingConfig
+from metricpose.training.stopping import stop_signals
 from metricpose.training.validation import validate
 from metricpose.types import Batch
 from metricpose.weights import save_model
@@ -74,31 +73,44 @@ def train(
     out: str | Path,
     *,
     facts: dict[str, Any] | None = None,
+    described: Described | None = None,
+    accepted: Callable[[], None] | None = None,
 ) -> dict[str, float]:
     """Train `model` in the folder `out`, going on from `out/state.safetensors` if it is there.
 
     Writes `state.safetensors` (to resume), `model.safetensors` (averaged weights, float16, for use), `train.csv`,
     `validation.csv` and TensorBoard events. SIGINT and SIGTERM finish the step, save, and return.
 
+    Of several processes (torchrun) each takes an equal part of every batch, all need the same settings, and `out` must
+    be on a disk they share. A process averages each loss term over its own labels, and then the processes' gradients
+    are averaged: the same as in one process exactly where every process has as many labels of the term.
+
     Args:
         name: of the model in `models.MODELS`.
         facts: stored in the model file.
+        described: settings of data and augmentation by their full names, which a run is only continued with.
+        accepted: called by the first process before anything is written, when nothing keeps the run from beginning.
 
     Returns:
         The last validation measures and `step`.
 
     Raises:
-        CheckpointError: `out` holds a run with other settings.
-        InputError: a pattern of `freeze` names no parameter.
-        DataError: the loss was not finite for 20 steps in a row.
+        CheckpointError: `out` holds a run with other settings, model, data or augmentation; or not every process finds
+            the same state there.
+        InputError: a pattern of `freeze` names no parameter, or all; the device is not available; a `batch_size` that
+            the number of processes does not divide.
+        DataError: a source has become shorter; or the loss was not finite for 20 steps in a row.
     """
     folder = Path(out)
-    with joined(config.device) as place, _stop_signals() as stopped:
+    with joined(config.device) as place, stop_signals() as stopped:
         if config.threads:
             torch.set_num_threads(config.threads)
-        run = prepare_run(model, data, config, place, folder / "state.safetensors")
+        known = describe(model, name, data.counts, described or {})
+        run = prepare_run(model, data, config, place, folder / "state.safetensors", known)
+        if accepted is not None and place.is_first:
+            accepted()
         log = RunLog(folder, config.steps, run.step, enabled=place.is_first)
-        save = _saver(run, name, config, folder, facts or {}, enabled=place.is_first)
+        save = _saver(run, name, config, folder, facts or {}, known, enabled=place.is_first)
         try:
             return _steps(run, data, config, place, log, save, stopped)
         finally:
@@ -106,33 +118,40 @@ def train(
 
 
 def prepare_run(
-    model: nn.Module, data: TrainingData, config: TrainingConfig, place: Place, state: Path | None = None
+    model: nn.Module,
+    data: TrainingData,
+    config: TrainingConfig,
+    place: Place,
+    state: Path | None = None,
+    described: Described | None = None,
 ) -> Run:
-    """Model on its device, average, optimiser and data stream; as in the file `state`, if there is one."""
+    """Model on its device, average, optimiser and data stream; as in the file `state`, if there is one.
+
+    Raises:
+        CheckpointError, InputError, DataError: as `train`.
+    """
+    if config.batch_size % place.world:
+        raise InputError(
+            f"training.batch_size of {config.batch_size}: expected a number divisible by the {place.world} processes, "
+            "which take equal parts of every batch"
+        )
     model = model.to(place.device)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _freeze(model, config.freeze)
-    lengths = [len(source) for source in data.maker.sources]
+    freeze(model, config.freeze)
+    # While a renderer writes, processes may find different lengths.
+    lengths = lowest([len(source) for source in data.maker.sources], place)
     stream = Stream(config.seed, data.counts, [[Phase(0, n)] for n in lengths])
     run = Run(model, Average(model, config.ema), build_optimizer(model, config, place), stream)
-    if state is not None and state.exists():
-        progress = load_state(state, run.model, run.average.model, run.optimizer)
-        _check_same(progress.settings, config, state)
+    progress = find_progress(state, place)
+    if state is not None and progress is not None:
+        check_same(progress, config, described or {}, state)
+        load_state(state, run.model, run.average.model, run.optimizer)
         run.step, run.stream = progress.step, Stream(config.seed, data.counts, progress.phases)
         short = [n for n, h in zip(lengths, run.stream.phases) if n < h[-1].length]
         if short:
             raise DataError(f"{state}: a data source has {short[0]} records now, fewer than when the run was saved")
     return run
-
-
-def _freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:
-    for pattern in patterns:
-        found = [p for n, p in model.named_parameters() if fnmatchcase(n, pattern)]
-        if not found:
-            raise InputError(f"training.freeze: no parameter is named like '{pattern}'")
-        for parameter in found:
-            parameter.requires_grad_(False)
 
 
 def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> torch.optim.Optimizer:
@@ -154,16 +173,6 @@ def build_optimizer(model: nn.Module, config: TrainingConfig, place: Place) -> t
     return torch.optim.AdamW(groups, lr=config.lr, weight_decay=decay, fused=fused)
 
 
-def _check_same(saved: dict[str, Any], config: TrainingConfig, state: Path) -> None:
-    now = config.model_dump(mode="json")
-    # A run begun before a setting existed had its default.
-    saved = TrainingConfig(steps=config.steps).model_dump(mode="json") | saved
-    different = [k for k in now if k not in FREE_TO_CHANGE and saved.get(k) != now[k]]
-    if different:
-        changes = ", ".join(f"{k} {saved.get(k)} -> {now[k]}" for k in different)
-        raise CheckpointError(f"{state} belongs to a run with other settings ({changes}): use another folder")
-
-
 def _steps(
     run: Run,
     data: TrainingData,
@@ -177,7 +186,7 @@ def _steps(
     measures: dict[str, float] = {}
     batches = train_batches(
         data.maker, run.stream, run.step, config.steps, rank=place.rank, world=place.world, workers=config.workers,
-        before_step=_refresher(run, data, config), pin=place.device.type == "cuda",
+        before_step=refresher(run, data, config, place), pin=place.device.type == "cuda",
     )  # fmt: skip
     window: list[dict[str, Tensor]] = []
     since = time.monotonic()
@@ -232,12 +241,12 @@ def _update(run: Run, finite: bool) -> None:
         run.average.update(run.model, run.step)
 
 
-def _refresher(run: Run, data: TrainingData, config: TrainingConfig) -> Callable[[int], None]:
-    """Looks for new records at fixed steps."""
+def refresher(run: Run, data: TrainingData, config: TrainingConfig, place: Place) -> Callable[[int], None]:
+    """Looks for new records at fixed steps; all processes use as many as each of them has found."""
 
     def before_step(step: int) -> None:
         if config.refresh_every and step % config.refresh_every == 0:
-            run.stream.grow(step, [source.refresh() for source in data.maker.sources])
+            run.stream.grow(step, lowest([source.refresh() for source in data.maker.sources], place))
 
     return before_step
 
@@ -265,38 +274,23 @@ def _save_due(run: Run, config: TrainingConfig) -> bool:
 
 
 def _saver(
-    run: Run, name: str, config: TrainingConfig, folder: Path, facts: dict[str, Any], *, enabled: bool
+    run: Run,
+    name: str,
+    config: TrainingConfig,
+    folder: Path,
+    facts: dict[str, Any],
+    described: Described,
+    *,
+    enabled: bool,
 ) -> Callable[[], None]:
     def save() -> None:
         run.saved = time.monotonic()
         if not enabled:
             return
         phases = [[list(phase) for phase in history] for history in run.stream.phases]
-        progress = Progress(run.step, phases, config.model_dump(mode="json"))
+        progress = Progress(run.step, phases, config.model_dump(mode="json"), dict(described))
         save_state(folder / "state.safetensors", progress, run.model, run.average.model, run.optimizer)
         known = {**facts, "step": run.step, "steps": config.steps, "samples": run.step * config.batch_size}
         save_model(folder / "model.safetensors", run.average.model, name, facts=known)
 
     return save
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that SIGINT and SIGTERM fill (in the main thread only); a second signal acts as usual."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-
-    def note(number: int, frame: object) -> None:
-        received.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in before:
-            signal.signal(number, note)
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
