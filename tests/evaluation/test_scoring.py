@@ -121,6 +121,23 @@ def test_present_joints_are_those_whose_truth_is_in_the_crop(made: Predictions, 
     assert not inside[:, 0].all(), "the case of a root outside the crop is not tested"
 
 
+def test_present_roots_are_those_in_the_crop(made: Predictions, report: Report) -> None:
+    true, mask = truth(made)
+    inside = (present(made) & mask)[:, 0]
+    assert 0 < inside.sum() < mask[:, 0].sum()
+    root = np.linalg.norm(made.joints_abs_mm[:, 0] - true[:, 0], axis=-1)
+    value = main(report, "present").values["mrpe"]
+    assert value.mean == pytest.approx(root[inside].mean())
+    assert value.count == inside.sum()
+
+
+def test_a_root_that_is_no_counted_joint_has_an_error_all_the_same(made: Predictions) -> None:
+    limbs = replace(H36M, joints=LIMBS)
+    found = evaluate(made, replace(PROTOCOL, groups=(limbs,)))
+    for subset in ("all", "present"):
+        assert main(found, subset).values["mrpe"] == main(evaluate(made, PROTOCOL), subset).values["mrpe"]
+
+
 def test_pixels_are_scored_where_the_truth_is_in_the_crop(made: Predictions, report: Report) -> None:
     _, mask = truth(made)
     inside = present(made) & mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,47 @@ def test_the_hash_of_shards_covers_what_is_used(tmp_path: Path) -> None:
     assert data(one, 3).endswith("first 3")
 
 
+def rendered(folder: Path, *facts: dict[str, str]) -> Path:
+    """One shard of two people for each dict of facts."""
+    for number, known in enumerate(facts):
+        write_shard(shard_path(folder, number), [person(2 * number), person(2 * number + 1)], facts=known)
+    return folder
+
+
+def of_split(split: str) -> dict[str, str]:
+    """What `metricpose synth render` writes into a shard."""
+    return {"generator": json.dumps({"size": 256, "split": split, "seed": 0}), "start": "0"}
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_rendered_shards_say_of_which_split_they_are(tmp_path: Path, split: str) -> None:
+    folder = rendered(tmp_path, of_split(split), of_split(split))
+    assert [open_items(protocol, folder, 3).split for protocol in (WHOLE, CUT)] == [split, split]
+
+
+def test_shards_of_training_people_are_refused(tmp_path: Path) -> None:
+    folder = rendered(tmp_path, of_split("test"), of_split("train"))
+    told = rf"{folder} holds rendered people of the train split.*synth render FOLDER 3 --set split=test"
+    for protocol in (WHOLE, CUT):
+        with pytest.raises(DataError, match=told):
+            open_items(protocol, folder, 3)
+    assert open_items(WHOLE, folder, 2).split == "test"  # the shard of training people is not used
+
+
+@pytest.mark.parametrize("facts", [{}, {"generator": "not JSON"}, {"generator": "[1]"}, {"generator": '{"size": 256}'}])
+def test_shards_that_do_not_say_their_split_are_of_none(tmp_path: Path, facts: dict[str, str]) -> None:
+    assert open_items(WHOLE, rendered(tmp_path, facts), 2).split == "not stated"
+    with_test = rendered(tmp_path / "mixed", of_split("test"), facts)
+    assert open_items(WHOLE, with_test, 4).split == "test and not stated"
+
+
+def test_the_split_changes_no_hash(tmp_path: Path) -> None:
+    """Numbers of documents are found again by the hash of the files."""
+    files = [rendered(tmp_path, of_split("test"), of_split("test")) / f"shard-00000{i}.safetensors" for i in (0, 1)]
+    digest = hashlib.sha256("".join(hashlib.sha256(f.read_bytes()).hexdigest() for f in files).encode()).hexdigest()
+    assert open_items(WHOLE, tmp_path, 3).data == f"shards {digest[:16]}, first 3"
+
+
 @pytest.mark.parametrize(
     ("count", "message"),
     [(6, r"asked for 6 images, .* holds 5; use --count"), (0, "asked for 0"), (None, "asked for 2000 images")],
@@ -117,6 +159,7 @@ def test_rendering_uses_the_split_and_seed_of_the_protocol(monkeypatch: pytest.M
     monkeypatch.setattr(sources, "to_record", lambda record: record)
     items = open_items(replace(WHOLE, seed=4), None, 2)
     assert len(list(items)) == 2
+    assert items.split == "test"
     assert asked == [("test", 4, 0), ("test", 4, 0), ("test", 4, 1)]  # the first scene is also the fingerprint
     assert items.data != open_items(replace(WHOLE, seed=5), None, 2).data
     assert items.data == open_items(replace(WHOLE, seed=4), None, 2).data

@@ -73,7 +73,7 @@ def run_test(
     protocol = protocols.get(_PROTOCOLS[test])
     items = open_items(protocol, folder, count)
     header = Header(
-        protocol=protocol.name, data=items.data, split=protocol.split, people=len(items), seed=protocol.seed,
+        protocol=protocol.name, data=items.data, split=items.split, people=len(items), seed=protocol.seed,
         crop_source=protocol.crop_source, **_named(model, views),
     )  # fmt: skip
     found = _predictions(model, items, header, cache, views, device, progress)

@@ -81,7 +81,9 @@ class _Measured:
         m = self.matched
         if self.absolute is None:
             return None
-        return metrics.mrpe(m.absolute_mm, m.true_mm, m.root, self.rooted & m.abs_valid[:, None])
+        # Roots are subtracted wherever they are, but scored only where the subset takes them.
+        scored = self.rooted & (m.present if self.subset == "present" else True)
+        return metrics.mrpe(m.absolute_mm, m.true_mm, m.root, scored & m.abs_valid[:, None])
 
     def bones(self) -> Scores:
         m = self.matched

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from metricpose.data.shards import Shard, ShardFolder, shard_path
 from metricpose.data.synthetic import RenderedSource, Renderer
 from metricpose.errors import DataError
 from metricpose.evaluation.definition import Protocol
+from metricpose.evaluation.predictions import NOT_STATED
 from metricpose.evaluation.reader_source import describe, open_reader, shortfall
 from metricpose.files import sha256
 from metricpose.synthetic.generator import Generator, SyntheticConfig, to_record
@@ -40,6 +42,7 @@ class Items:
         crowded: whether several records share an image, as their ids ``IMAGE/PERSON`` say.
         part: which part of the data was taken, "" for all of it.
         rows: places of the images in all of the data; None where these are the first ones.
+        split: which split these people are of, as far as the data says.
     """
 
     source: Source
@@ -52,6 +55,7 @@ class Items:
     crowded: bool = False
     part: str = ""
     rows: Int[np.ndarray, " n"] | None = None
+    split: str = NOT_STATED
 
     def __len__(self) -> int:
         return self.count * self.boxes
@@ -101,20 +105,23 @@ def open_items(
 
     Raises:
         InputError: no such reader.
-        DataError: nothing usable there, or fewer records than asked for.
+        DataError: nothing usable there, fewer records than asked for, or rendered people of the train split.
     """
     if protocol.data == "reader":
         return _of_reader(protocol, data, count, reader, pictures)
+    split = protocol.split
     if protocol.data == "labels":
         source, description = _labels(data)
+    elif data is not None and shard_path(data, 0).exists():
+        source, description, split = _of_shards(protocol, Path(data), count)
     else:
-        source, description = _synthetic(protocol, Path(data) if data is not None else None, count)
+        source, description = _rendered(protocol, Path(data) if data is not None else None)
     wanted = count if count is not None else protocol.count
     taken = len(source) if wanted is None else wanted
     if not 1 <= taken <= len(source):
         raise DataError(f"protocol {protocol.name}: asked for {taken} images, {data} holds {len(source)}; use --count")
     seed = protocol.seed if protocol.truncated else None
-    return Items(source, f"{description}, first {taken}", taken, protocol.boxes, seed)
+    return Items(source, f"{description}, first {taken}", taken, protocol.boxes, seed, split=split)
 
 
 def _of_reader(
@@ -135,6 +142,7 @@ def _of_reader(
         crowded=protocol.matching_px is not None,
         part=part,
         rows=source.rows,
+        split=protocol.split,
     )
 
 
@@ -145,11 +153,39 @@ def _labels(data: str | Path | None) -> tuple[Source, str]:
     return labels, f"labels {sha256(labels.path)[:16]}"
 
 
-def _synthetic(protocol: Protocol, data: Path | None, count: int | None) -> tuple[Source, str]:
-    if data is not None and shard_path(data, 0).exists():
-        shards = ShardFolder(data)
-        needed = min(len(shards), count or protocol.count or len(shards))
-        return shards, f"shards {_hash_of_shards(data, needed)}"
+def _of_shards(protocol: Protocol, folder: Path, count: int | None) -> tuple[Source, str, str]:
+    """The people, a description with the hash of the files that hold the first of them, and their split."""
+    shards = ShardFolder(folder)
+    needed = min(len(shards), count or protocol.count or len(shards))
+    used = _first_shards(folder, needed)
+    splits = list(dict.fromkeys(_split_of(shard) for shard in used))
+    if "train" in splits:
+        raise DataError(
+            f"{folder} holds rendered people of the train split; protocol {protocol.name} measures people that nothing "
+            f"was trained on. Render some: metricpose synth render FOLDER {needed} --set split=test"
+        )
+    digest = hashlib.sha256("".join(sha256(shard.path) for shard in used).encode())
+    return shards, f"shards {digest.hexdigest()[:16]}", " and ".join(splits)
+
+
+def _first_shards(folder: Path, records: int) -> list[Shard]:
+    """Those that hold the first records."""
+    used: list[Shard] = []
+    while sum(map(len, used)) < records:
+        used.append(Shard(shard_path(folder, len(used))))
+    return used
+
+
+def _split_of(shard: Shard) -> str:
+    """The split in the generator's settings, which `metricpose synth render` writes into every shard."""
+    try:
+        settings = json.loads(shard.metadata.get("generator", ""))
+    except ValueError:
+        return NOT_STATED
+    return str(settings.get("split", NOT_STATED)) if isinstance(settings, dict) else NOT_STATED
+
+
+def _rendered(protocol: Protocol, data: Path | None) -> tuple[Source, str]:
     if data is not None and not (data / _ASSETS).exists():
         raise DataError(
             f"{data} holds neither shards ({shard_path(data, 0).name}) nor rendering assets ({_ASSETS}); "
@@ -167,17 +203,6 @@ def _fingerprint(record: Record) -> str:
     """Tells scenes of another version of the renderer; in whole millimetres and pixels, the same on every machine."""
     labels = np.concatenate([np.ravel(record.joints_mm), np.ravel(record.box_xywh)])
     return hashlib.sha256(np.rint(labels).astype(np.int32).tobytes()).hexdigest()[:8]
-
-
-def _hash_of_shards(folder: Path, records: int) -> str:
-    """Hash of the files that hold the first records."""
-    digest, held, number = hashlib.sha256(), 0, 0
-    while held < records:
-        part = shard_path(folder, number)
-        digest.update(sha256(part).encode())
-        held += len(Shard(part))
-        number += 1
-    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
