@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -55,17 +56,41 @@ def recalibrate(validation: Predictions, test: Predictions) -> Recalibration:
     """Fit on `validation`, score on `test`.
 
     Raises:
-        InputError: both are the same people, the systems differ, or there is nothing to fit.
+        InputError: they share people or images, the systems differ, or there is nothing to fit.
     """
     a, b = validation.header, test.header
     if (a.system, a.checkpoint_sha256, a.views) != (b.system, b.checkpoint_sha256, b.views):
         raise InputError(f"calibration: fitted on {a.system} {a.checkpoint_sha256}, scored on {b.system}")
-    if (a.data, a.split) == (b.data, b.split):
-        raise InputError(f"calibration: {a.data} ({a.split}) is both fitted and scored on; take two splits")
+    _require_others(validation, test)
     fitted, held_out = errors_of(validation), errors_of(test)
     common, per_joint = fit(*fitted), fit(*fitted, per_joint=True)
     named = {"as stated": None, "one factor": common, "one factor per joint": per_joint}
     return Recalibration(common, per_joint, {name: score(*held_out, c) for name, c in named.items()})
+
+
+def _require_others(validation: Predictions, test: Predictions) -> None:
+    """Refuse people to score that were fitted on, under whatever name, and others of the same images."""
+    fitted, images = set(_people(validation)), set(_images(validation))
+    pairs = zip(_people(test), _images(test))
+    shared = sum(person in fitted or image in images for person, image in pairs)
+    if shared:
+        raise InputError(
+            f"calibration: {shared} of the people of {test.header.data} ({test.header.split}), or their images, are "
+            f"both fitted and scored on; fit on another split than {validation.header.data}"
+        )
+
+
+def _people(predictions: Predictions) -> list[bytes]:
+    """Labels that tell people, whatever their data, protocol and box; in whole millimetres and pixels."""
+    truth = predictions.truth
+    labels = [np.concatenate([np.ravel(p), np.ravel(k)]) for p, k in zip(truth.joints_mm, truth.K)]
+    return [np.rint(values[np.isfinite(values)]).astype(np.int64).tobytes() for values in labels]
+
+
+def _images(predictions: Predictions) -> list[tuple[str, str]]:
+    """The data without how much of it was taken, and the image in it."""
+    data = re.split(r", (?:first \d+$|items and labels )", predictions.header.data)[0]
+    return [(data, image) for image in predictions.truth.images]
 
 
 def table(found: Recalibration) -> Table:
