@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from metricpose.cli.evaluate import fitted, run, show
+from metricpose.cli.evaluate import default_folder, fitted, run, show
+from metricpose.cli.main import main
 from metricpose.data.shards import shard_path, write_shard
 from metricpose.errors import DataError, InputError
 from metricpose.evaluation.predictions import load
@@ -90,6 +92,36 @@ def test_the_default_folder_names_protocol_and_model(checkpoint: str, data: Path
     assert (tmp_path / "out" / "evaluate" / "real-dev-small" / "predictions.npz").exists()
 
 
+def test_runs_of_training_get_a_folder_each(checkpoint: str, data: Path, tmp_path: Path) -> None:
+    """Every training writes model.safetensors; the folder it lies in tells them apart."""
+    for name in ("first", "second"):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        other = model(folder / "model.safetensors", seed=len(name))
+        run(other, protocol="real-dev", data=data, count=2)
+        assert (tmp_path / "out" / "evaluate" / f"real-dev-{name}" / "predictions.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("metrabs-s", "metrabs-s"),
+        ("runs/a/model.safetensors", "a"),
+        ("model.safetensors", "here"),
+        ("theirs.json", "theirs"),
+        ("out/evaluate/synthetic-a/predictions.npz", "a"),
+        ("b/predictions.npz", "b"),
+        ("/model.safetensors", "model"),
+    ],
+)
+def test_folders_are_called_after_the_model(
+    path: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert default_folder("synthetic", path) == Path("out") / "evaluate" / f"synthetic-{name}"
+
+
 def test_predictions_are_used_again_for_the_same_and_flagged_for_anything_else(
     checkpoint: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +144,50 @@ def test_predictions_are_used_again_for_the_same_and_flagged_for_anything_else(
     alone = run(protocol="real-dev", predictions=tmp_path / "p.npz")
     assert alone is not None
     assert alone.to_json() == first.to_json()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"data": Path("nowhere"), "count": 1}, "--data, --count"),
+        ({"views": 5, "device": "cpu"}, "--views, --device"),
+        ({"reader": "h36m"}, "--reader"),
+        ({"views": "margipose-5"}, "--views"),
+    ],
+)
+def test_options_that_predictions_leave_no_choice_of_are_refused(
+    checkpoint: str, data: Path, tmp_path: Path, options: dict[str, Any], named: str
+) -> None:
+    run(checkpoint, protocol="real-dev", data=data, count=2, predictions=tmp_path / "p.npz")
+    told = rf"p.npz holds predictions .*, which {named} cannot change; leave {named} out, or give a CHECKPOINT"
+    with pytest.raises(InputError, match=told):
+        run(protocol="real-dev", predictions=tmp_path / "p.npz", **options)
+
+
+@pytest.mark.parametrize(("options", "named"), [({"device": "cpu"}, "--device"), ({"views": 5}, "--views")])
+def test_another_systems_file_is_not_predicted_again(
+    data: Path, tmp_path: Path, options: dict[str, Any], named: str
+) -> None:
+    (tmp_path / "theirs.json").write_text("{}")
+    with pytest.raises(InputError, match=f"leave {named} out"):
+        run(protocol="real-dev", data=data, predictions=tmp_path / "theirs.json", **options)
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_work(checkpoint: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="device 'banana' is not available here"):
+        run(checkpoint, protocol="real-dev", data=tmp_path / "nowhere", device="banana")
+
+
+def test_rendered_people_are_called_by_their_split(checkpoint: str, tmp_path: Path) -> None:
+    for split in ("val", "train"):
+        facts = {"generator": json.dumps({"split": split})}
+        write_shard(shard_path(tmp_path / split, 0), [person(i) for i in range(2)], facts=facts)
+    report = run(checkpoint, protocol="synthetic", data=tmp_path / "val", count=2)
+    assert report is not None
+    assert report.header.split == "val"
+    assert report.cards["synthetic"]["split"] == "val"
+    with pytest.raises(DataError, match="holds rendered people of the train split"):
+        run(checkpoint, protocol="synthetic", data=tmp_path / "train", count=2)
 
 
 def test_another_system_is_scored_from_its_file(data: Path, tmp_path: Path) -> None:
@@ -160,11 +236,14 @@ def test_list_shows_the_protocols(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in shown
 
 
-def test_missing_arguments_are_an_error(data: Path) -> None:
-    with pytest.raises(InputError, match=r"needs --protocol NAME .see --list. and a CHECKPOINT or --predictions"):
-        run("model", data=data)
-    with pytest.raises(InputError, match="needs --protocol NAME"):
-        run(protocol="synthetic")
+@pytest.mark.parametrize("arguments", [["model"], ["--protocol", "synthetic"], ["--data", "x"]])
+def test_missing_arguments_are_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("metricpose evaluate: expected --protocol NAME (see --list) and a CHECKPOINT or ")
+
+
+def test_an_unknown_protocol_is_an_error() -> None:
     with pytest.raises(InputError, match="unknown protocol 'h36m'"):
         run("model", protocol="h36m")
 

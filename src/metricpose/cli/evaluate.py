@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import tyro
 
@@ -49,7 +50,8 @@ def run(
         data: folder of the data set as distributed; labels file or folder; for synthetic protocols shards, or rendering
             assets; else people are rendered.
         count: images to take instead of the protocol's number.
-        out: folder for predictions.npz, report.json and report.md; default out/evaluate/PROTOCOL-MODEL.
+        out: folder for predictions.npz, report.json and report.md; default out/evaluate/PROTOCOL-MODEL, where a
+            training's model.safetensors is called after its folder.
         predictions: file of cached predictions, or of another system (docs/EVALUATION.md) if no checkpoint is given.
         calibrate_on: predictions file of another split; fit the covariance calibration there and score it here.
         views: test-time views averaged per person: a number, or the five or ten shifted crops of MargiPose.
@@ -59,7 +61,6 @@ def run(
         allow_oracle: compare although one of the two was given truth, such as the root's depth, and the other not.
         list: show the protocols and the public numbers, and stop.
     """
-    from metricpose.errors import InputError
     from metricpose.evaluation import comparison, protocols, published, tables
     from metricpose.evaluation.scoring import evaluate
     from metricpose.files import atomic_path
@@ -68,13 +69,14 @@ def run(
         show([protocol_table(), published_table()])
         return None
     if protocol is None or (checkpoint is None and predictions is None):
-        raise InputError("evaluate needs --protocol NAME (see --list) and a CHECKPOINT or --predictions FILE")
+        _wrong_usage("expected --protocol NAME (see --list) and a CHECKPOINT or --predictions FILE")
     chosen, public = protocols.get(protocol), [published.get(name) for name in compare]
     for number in public:
         comparison.require_protocol(number, protocol)
-    folder = out or OUT / f"{protocol}-{Path(checkpoint or str(predictions)).stem}"
+    folder = out or default_folder(protocol, checkpoint or str(predictions))
     if checkpoint is None:
         assert predictions is not None
+        _refuse_unused(predictions, {"views": None if views == 1 else views, "device": device})
         made = _of_file(predictions, chosen, data, count, reader)
     else:
         path = predictions or folder / "predictions.npz"
@@ -91,6 +93,38 @@ def run(
     return report
 
 
+def default_folder(protocol: str, measured: str) -> Path:
+    """Where the results of a model or predictions file go.
+
+    Every training writes `model.safetensors` and every evaluation `predictions.npz`: their folders tell them apart.
+    """
+    path = Path(measured).absolute()
+    parent, name = path.parent.name, path.stem
+    if parent and path.name == "model.safetensors":
+        name = parent
+    elif parent and path.name == "predictions.npz":
+        name = parent.removeprefix(f"{protocol}-")
+    return OUT / f"{protocol}-{name}"
+
+
+def _wrong_usage(message: str) -> NoReturn:
+    """End the program as the parser of the command line does."""
+    print(f"metricpose evaluate: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _refuse_unused(path: Path, given: dict[str, object]) -> None:
+    """Refuse options that predictions already made leave no choice of."""
+    from metricpose.errors import InputError
+
+    named = ", ".join(f"--{option}" for option, value in given.items() if value is not None)
+    if named:
+        raise InputError(
+            f"{path} holds predictions already made, which {named} cannot change; leave {named} out, or give a "
+            "CHECKPOINT to predict again"
+        )
+
+
 def _of_model(
     checkpoint: str,
     protocol: Protocol,
@@ -102,13 +136,13 @@ def _of_model(
     reader: str | None,
 ) -> Predictions:
     """Cached predictions if they are of the same thing, else new ones."""
-    import torch
-
     from metricpose.evaluation import predictions as files
     from metricpose.evaluation.run import describe_model, predict_records
     from metricpose.evaluation.sources import open_items
+    from metricpose.predict.api import choose_device
     from metricpose.weights import load_model
 
+    target = choose_device(device)
     model, metadata = load_model(checkpoint)
     items = open_items(protocol, data, count, reader=reader)
     header = files.Header(**_of_data(protocol, items), **describe_model(model, metadata, views))
@@ -117,7 +151,6 @@ def _of_model(
         files.require_same(cached.header, header, path)
         print(f"using the predictions in {path}")
         return cached
-    target = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with _progress(len(items)) as advance:
         made = predict_records(model, items, header, views=views, device=target, progress=advance)
     files.save(made, path)
@@ -133,6 +166,7 @@ def _of_file(
     from metricpose.evaluation.sources import open_items
 
     if path.suffix == ".npz" and "header" in files.read_npz(path):
+        _refuse_unused(path, {"data": data, "count": count, "reader": reader})
         return files.load(path)
     read = external.read_external(path)
     items = open_items(protocol, data, count, reader=reader, pictures=False)
@@ -150,7 +184,7 @@ def _of_data(protocol: Protocol, items: Items) -> dict[str, Any]:
     return {
         "protocol": protocol.name,
         "data": items.data,
-        "split": protocol.split,
+        "split": items.split,
         "people": len(items),
         "seed": protocol.seed,
         "crop_source": protocol.crop_source,

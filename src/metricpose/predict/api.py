@@ -266,7 +266,7 @@ def load(
         InputError: the device is not available.
     """
     model, metadata = load_model(os.fspath(name_or_path) if name_or_path is not None else DEFAULT, offline=offline)
-    return PoseModel(CropNetwork(model, _device(device)), metadata)
+    return PoseModel(CropNetwork(model, choose_device(device)), metadata)
 
 
 def _is_auto(fov_deg: Fov, camera: Camera | None) -> bool:
@@ -279,7 +279,12 @@ def _is_auto(fov_deg: Fov, camera: Camera | None) -> bool:
     return True
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device to compute on; None takes CUDA if there is any, else the CPU.
+
+    Raises:
+        InputError: no such device, or it is not available here.
+    """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
