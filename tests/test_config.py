@@ -5,8 +5,9 @@ import copy
 import pytest
 import yaml
 
-from metricpose.config import Recipe, apply_override, expand, load_recipe
+from metricpose.config import Recipe, apply_override, expand, load_recipe, presets
 from metricpose.errors import InputError
+from metricpose.models import MODELS
 from metricpose.models.metrabs import MetrabsConfig
 
 RAW = {
@@ -105,11 +106,32 @@ def test_presets_give_the_published_settings(recipe):
         ("data.train.7.path=x", "index below 2"),
         ("data.train.first.path=x", "index below 2"),
         ("name.first=x", "plain value"),
+        ("training.lr=[1", r"--set training\.lr=\[1: expected a YAML value"),
+        ("training.lr=2026-13-45", "expected a YAML value"),
+        ("data.train.0.path.x=1", "'path' is a plain value"),
     ],
 )
 def test_overrides_that_lead_nowhere_are_refused(override, message):
     with pytest.raises(InputError, match=message):
         apply_override(copy.deepcopy(RAW), override)
+
+
+def test_items_of_a_list_may_have_no_settings():
+    raw = copy.deepcopy(RAW)
+    apply_override(raw, "training.freeze=[a]")
+    with pytest.raises(InputError, match=r"--set training\.freeze\.0\.x=1: '0' is a plain value"):
+        apply_override(raw, "training.freeze.0.x=1")
+    apply_override(raw, "data.train=[null]")
+    apply_override(raw, "data.train.0.kind=shards")
+    assert raw["data"]["train"] == [{"kind": "shards"}]
+
+
+def test_only_published_settings_are_presets(recipe):
+    for name in ("model_dump", "journal_", "needs_gt", "_known"):
+        assert f"no preset '{name}'; expected journal or wacv" in problem(recipe(), f"model.preset={name}")
+    assert "expected none" in problem(recipe(), "model={name: metro, preset: published}")
+    found = {name: presets(kind) for name, (kind, _) in MODELS.items()}
+    assert found["chatterbox"] == found["margipose"] == ["narrow", "published"]
 
 
 def test_overrides_make_missing_mappings_and_replace_list_items():
@@ -124,6 +146,10 @@ def test_unreadable_files_are_reported(tmp_path):
     assert "cannot read recipe" in problem(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1, 2")
     assert "not valid YAML" in problem(tmp_path / "bad.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: Übung".encode("latin1"))
+    assert "latin.yaml is not valid YAML in UTF-8: 'utf-8' codec can't decode" in problem(tmp_path / "latin.yaml")
+    (tmp_path / "date.yaml").write_text("name: 2026-13-45")
+    assert "not valid YAML" in problem(tmp_path / "date.yaml")
     (tmp_path / "list.yaml").write_text("- 1")
     assert "expected a mapping" in problem(tmp_path / "list.yaml")
 

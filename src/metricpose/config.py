@@ -148,13 +148,20 @@ class ModelConfig(_Settings):
             InputError: it refuses a setting or has no such preset.
         """
         kind = MODELS[self.name][0]
-        make = getattr(kind, self.preset, None) if self.preset else kind
-        if make is None:
-            raise InputError(f"model.preset: {self.name} has no preset '{self.preset}'")
+        if self.preset and self.preset not in presets(kind):
+            known = " or ".join(presets(kind)) or "none"
+            raise InputError(f"model.preset: {self.name} has no preset '{self.preset}'; expected {known}")
+        make = getattr(kind, self.preset) if self.preset else kind
         try:
             return make(**self.config)
         except ValidationError as error:
             raise InputError(describe(error, kind, "model.config")) from error
+
+
+def presets(kind: type[BaseModel]) -> list[str]:
+    """Names of a configuration's published settings: its own public class methods."""
+    own = [c for c in kind.__mro__ if c not in BaseModel.__mro__]
+    return sorted({n for c in own for n, v in vars(c).items() if isinstance(v, classmethod) and not n.startswith("_")})
 
 
 class Recipe(_Settings):
@@ -192,8 +199,8 @@ def load_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf8"))
     except OSError as error:
         raise InputError(f"cannot read recipe {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe {path} is not valid YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # the latter: bytes that are not UTF-8, a date of no calendar
+        raise InputError(f"recipe {path} is not valid YAML in UTF-8: {error}") from error
     if not isinstance(raw, dict):
         raise InputError(f"recipe {path}: expected a mapping with name, model, data and training")
     for override in overrides or []:
@@ -210,7 +217,7 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     """Set one value in place: ``training.lr=1e-3``, ``data.train.0.path=shards``. Missing mappings are created.
 
     Raises:
-        InputError: no '=', or a part of the place is neither a mapping key nor a list index.
+        InputError: no '=', a value that is no YAML, or a part of the place is neither a mapping key nor a list index.
     """
     place, separator, text = override.partition("=")
     keys = place.strip().split(".")
@@ -219,25 +226,26 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     node: Any = raw
     for key in keys[:-1]:
         node = _descend(node, key, override)
-    value = yaml.safe_load(text)
-    if isinstance(node, list):
-        node[_list_index(node, keys[-1], override)] = value
-    else:
-        node[keys[-1]] = value
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"--set {override}: expected a YAML value after '=', such as 3 or [a, b]: {error}") from error
+    node[_place(node, keys[-1], override)] = value
 
 
 def _descend(node: Any, key: str, override: str) -> Any:
-    if isinstance(node, list):
-        return node[_list_index(node, key, override)]
-    child = node.setdefault(key, {})
+    place = _place(node, key, override)
+    child = node[place] if isinstance(node, list) else node.get(place)
     if child is None:
-        child = node[key] = {}
+        child = node[place] = {}
     if not isinstance(child, (dict, list)):
         raise InputError(f"--set {override}: '{key}' is a plain value, it has no settings of its own")
     return child
 
 
-def _list_index(node: list[Any], key: str, override: str) -> int:
+def _place(node: Any, key: str, override: str) -> int | str:
+    if isinstance(node, dict):
+        return key
     if not key.isdigit() or int(key) >= len(node):
         raise InputError(f"--set {override}: expected an index below {len(node)} in place of '{key}'")
     return int(key)
@@ -263,7 +271,7 @@ def describe(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """All problems of a validation, one per line, with their place and near matches of unknown names."""
     lines = []
     for problem in error.errors():
-        place = ".".join(str(p) for p in problem["loc"])
+        place = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             lines.append(f"{place}: unknown setting{_suggestion(model, problem['loc'])}")
         else:
@@ -281,9 +289,7 @@ def _suggestion(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
 def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """Names of the settings a place in nested configurations has."""
     nodes = [model]
-    for key in place:
-        if isinstance(key, int):
-            continue
+    for key in (key for key in place if isinstance(key, str)):
         tagged = [n for n in nodes if key in get_args(getattr(n.model_fields.get("kind"), "annotation", None))]
         inner = [m for n in nodes if key in n.model_fields for m in _models_in(n.model_fields[key].annotation)]
         nodes = tagged or inner or nodes
