@@ -25,3 +25,7 @@ class MissingExtraError(MetricposeError):
             f"{feature} needs the package '{package}', which is not installed. "
             f"Install it with: pip install {package} (or, in a checkout, pip install -e '.[{extra}]')"
         )
+        self._facts = (package, extra, feature)
+
+    def __reduce__(self) -> tuple:
+        return type(self), self._facts  # so that a worker process can send it

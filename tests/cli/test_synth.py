@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 
 import cv2
 import numpy as np
@@ -53,6 +54,48 @@ def test_preview_and_scene_write_pictures_and_the_truth(tmp_path):
         preview(tmp_path / "sheet", count=1, set=small)
     with pytest.raises(InputError, match="--makehuman, --mocap or --photos"):
         bake(tmp_path)
+
+
+def test_body_alone_is_baked_where_the_generator_looks(tmp_path, monkeypatch, capsys):
+    def bake_body(path, **options):
+        path.write_bytes(resources.files("metricpose.synthetic").joinpath("assets/body.npz").read_bytes())
+        return "60 shapes against anny"
+
+    monkeypatch.setattr("metricpose.synthetic.bake.bake_body", bake_body)
+    assert command(["synth", "bake", str(tmp_path / "a"), "--body"]) == 0
+    assert "people.npz: 60 shapes against anny" in capsys.readouterr().out
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["people.npz"]
+    preview(tmp_path / "sheet.png", count=1, set=["size=64", "supersample=1", f"assets={tmp_path / 'a'}"])
+
+
+def test_settings_that_are_none_or_no_text_are_refused(tmp_path):
+    path = tmp_path / "g.yaml"
+    for content, said in ((b"", "nothing"), (b"# size: 96\n", "nothing"), (b"- size\n", "a list"), (b"size", "'size'")):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"g\.yaml: expected settings.*got {said}"):
+            generator_settings(path, ["size=64"])
+        with pytest.raises(InputError, match="expected settings"):
+            generator_settings(path, [])
+    path.write_bytes("assets: Café\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"cannot read generator settings.*UTF-8"):
+        generator_settings(path, [])
+
+
+def test_negative_numbers_are_refused(tmp_path, capsys):
+    folder, small = str(tmp_path / "out"), ["--set", "size=64"]
+    assert command(["synth", "render", folder, "2", "--start", "-5", *small]) == 1
+    assert "expected a first index of 0 or more, got -5" in capsys.readouterr().err
+    assert command(["synth", "render", folder, "2", "--workers", "-2", *small]) == 1
+    assert "expected 0 or more workers, got -2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert command(["synth", "preview", str(tmp_path / "p.png"), "--start", "-1", *small]) == 1
+    assert "first scene from 0, got -1" in capsys.readouterr().err
+
+
+def test_a_bad_setting_is_named_with_workers_too(tmp_path, capsys):
+    words = ["synth", "render", str(tmp_path / "out"), "2", "--per-shard", "1", "--workers", "2"]
+    assert command([*words, "--set", "pose_shares.foo=1"]) == 1
+    assert "pose family 'foo' is unknown" in capsys.readouterr().err
 
 
 def test_scenes_without_an_index_are_refused(tmp_path, capsys):

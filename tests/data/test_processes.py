@@ -11,7 +11,7 @@ import time
 import pytest
 
 from metricpose.data.processes import run_jobs
-from metricpose.errors import DataError
+from metricpose.errors import DataError, InputError, MissingExtraError
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -41,6 +41,27 @@ def _fail(tool, job):
     if job == 3:
         raise DataError("job 3")
     return job
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("error", [InputError, MissingExtraError, ValueError], ids=lambda error: error.__name__)
+def test_a_fault_in_making_the_tool_comes_out(workers, error, capfd):
+    make = {InputError: _bad_setting, MissingExtraError: _lacks_a_package, ValueError: _not_a_number}[error]
+    with pytest.raises(error, match=r"pose family|not installed|invalid literal"):
+        list(run_jobs(make, _note, range(3), workers))
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _bad_setting():
+    raise InputError("pose family 'foo' is unknown")
+
+
+def _lacks_a_package():
+    raise MissingExtraError("anny", "synth", "Baking a body")
+
+
+def _not_a_number():
+    return int("nothing")
 
 
 def test_a_killed_process_is_reported_not_waited_for():

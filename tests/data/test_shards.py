@@ -140,22 +140,64 @@ def test_other_safetensors_files_are_refused(tmp_path):
         ShardFolder(tmp_path)
 
 
+def numbers(folder):
+    return [record.info["number"] for record in map(ShardFolder(folder).__getitem__, range(len(ShardFolder(folder))))]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_rendering_is_by_index_and_resumable(tmp_path, workers):
     seen = []
     made = render_shards(
         make_renderer, tmp_path, 5, per_shard=2, workers=workers, start=10, progress=lambda *a: seen.append(a)
     )
-    assert made == 6
-    assert sorted(seen) == [(2, 6), (4, 6), (6, 6)]
-    folder = ShardFolder(tmp_path)
-    assert [folder[i].info["number"] for i in range(6)] == [10, 11, 12, 13, 14, 15]
-    assert render_shards(Failing(), tmp_path, 6, per_shard=2, workers=0, start=10) == 0
+    assert made == 5
+    assert [total for _, total in seen] == [5, 5, 5]
+    assert sorted(np.diff([0, *(done for done, _ in seen)])) == [1, 2, 2]
+    assert numbers(tmp_path) == [10, 11, 12, 13, 14]
+    assert render_shards(Failing(), tmp_path, 5, per_shard=2, workers=0, start=10) == 0
     before = shard_path(tmp_path, 0).read_bytes()
     shard_path(tmp_path, 1).unlink()
-    assert render_shards(make_renderer, tmp_path, 6, per_shard=2, workers=0, start=10) == 2
+    assert render_shards(make_renderer, tmp_path, 5, per_shard=2, workers=0, start=10) == 2
     assert shard_path(tmp_path, 0).read_bytes() == before
-    assert [r.info["number"] for r in map(ShardFolder(tmp_path).__getitem__, range(6))] == [10, 11, 12, 13, 14, 15]
+    assert numbers(tmp_path) == [10, 11, 12, 13, 14]
+
+
+def test_sets_that_start_where_others_end_share_no_record(tmp_path):
+    render_shards(make_renderer, tmp_path / "a", 3, per_shard=2, workers=0)
+    render_shards(make_renderer, tmp_path / "b", 1, per_shard=2, workers=0, start=3)
+    assert (numbers(tmp_path / "a"), numbers(tmp_path / "b")) == ([0, 1, 2], [3])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_short_last_shard_is_made_again_when_more_is_asked_for(tmp_path, workers):
+    render_shards(make_renderer, tmp_path, 5, per_shard=3, workers=0)
+    first, seen = shard_path(tmp_path, 0).read_bytes(), []
+    made = render_shards(make_renderer, tmp_path, 10, per_shard=3, workers=workers, progress=lambda *a: seen.append(a))
+    assert made == 7
+    assert seen[0] == (6, 10)  # the short one before those after it: there is never a gap behind which it is lost
+    assert seen[-1] == (10, 10)
+    assert numbers(tmp_path) == list(range(10))
+    assert shard_path(tmp_path, 0).read_bytes() == first
+
+
+def test_a_folder_that_holds_more_is_left_alone(tmp_path):
+    render_shards(make_renderer, tmp_path, 6, per_shard=3, workers=0)
+    shown = []
+    write_shard(shard_path(tmp_path, 2), [person(9)], facts={"generator": "by hand"})
+    for count in (5, 4, 2):
+        assert render_shards(Failing(), tmp_path, count, per_shard=3, progress=lambda *a: shown.append(a)) == 0
+    assert (len(ShardFolder(tmp_path)), shown) == (7, [])
+    shard_path(tmp_path, 0).unlink()
+    shown.clear()
+    render_shards(make_renderer, tmp_path, 4, per_shard=3, workers=0, progress=lambda *a: shown.append(a))
+    assert shown == [(4, 4)]
+
+
+def test_numbers_below_zero_are_refused(tmp_path):
+    with pytest.raises(InputError, match="expected a first index of 0 or more, got -5"):
+        render_shards(Failing(), tmp_path, 4, start=-5)
+    with pytest.raises(InputError, match="expected 0 or more workers, got -2"):
+        render_shards(Failing(), tmp_path, 4, workers=-2)
 
 
 def test_shards_of_other_settings_are_not_mixed(tmp_path):

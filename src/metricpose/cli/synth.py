@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -37,9 +38,13 @@ def render(
         count: people in all.
         config: YAML file of generator settings.
         set: overrides such as size=256, split=val or assets=FOLDER.
-        workers: processes.
-        per_shard: people per file.
-        start: index of the first scene.
+        workers: processes; 0 renders in this one.
+        per_shard: people per file; the last holds what is left.
+        start: index of the first scene: scenes `start` to `start + count - 1` are rendered.
+
+    Raises:
+        InputError: a setting or number that cannot be.
+        DataError: the folder holds people of other settings.
     """
     settings = generator_settings(config, set or [])
     facts = {"generator": settings.model_dump_json(), "start": json.dumps(start)}
@@ -71,9 +76,14 @@ def preview(
         start: index of the first scene.
         joints: whether the labelled joints are drawn, left blue, right vermillion, hidden ones hollow; with
             --no-joints the pictures are left as rendered.
+
+    Raises:
+        InputError: no person or column, a negative start, or a setting that cannot be.
     """
     if count < 1 or columns < 1:
         raise InputError(f"preview: expected at least one person and one column, got {count} and {columns}")
+    if start < 0:
+        raise InputError(f"preview: expected a first scene from 0, got {start}")
     generator = Generator(generator_settings(config, set or []))
     write_picture(contact_sheet(generator, count, columns, first=start, joints=joints), out)
     print(f"{count} people: {out}")
@@ -152,18 +162,28 @@ def generator_settings(config: Path | None, overrides: list[str]) -> SyntheticCo
     """Settings from a YAML file and overrides.
 
     Raises:
-        InputError: unreadable file, or an unknown or refused setting.
+        InputError: a file that is unreadable or holds no settings, or an unknown or refused setting.
     """
-    try:
-        raw = yaml.safe_load(config.read_text(encoding="utf8")) if config else {}
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read generator settings {config}: {error}") from error
+    raw = _read_settings(config) if config else {}
     for override in overrides:
         apply_override(raw, override)
     try:
         return SyntheticConfig.model_validate(raw)
     except ValueError as error:
         raise InputError(describe(error, SyntheticConfig, "generator")) from error  # type: ignore[arg-type]
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read generator settings {path}: {error}; save it as UTF-8") from error
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read generator settings {path}: {error}") from error
+    if not isinstance(raw, dict):
+        got = "nothing" if raw is None else "a list" if isinstance(raw, list) else repr(raw)
+        raise InputError(f"{path}: expected settings, a line such as size: 96 for each, got {got}")
+    return raw
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -33,6 +33,7 @@ def run_jobs(
 
     Raises:
         DataError: a process was killed. Jobs done before stay done.
+        Exception: whatever `make_tool` or `work` raises, in this process too.
     """
     if workers == 0:
         tools: list[Tool] = []
@@ -64,13 +65,19 @@ def _result(future: Future) -> Any:
 
 
 _TOOL: list[Any] = []
+_FAULT: list[Exception] = []
 
 
 def _start(make_tool: Callable[[], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which lets running jobs end
     threading.Thread(target=_end_with_the_main_process, daemon=True).start()
     cv2.setNumThreads(1)
-    _TOOL.append(make_tool())
+    try:
+        _TOOL.append(make_tool())
+    except MemoryError:
+        raise
+    except Exception as error:  # the pool would report it as a process that was killed: the first job raises it instead
+        _FAULT.append(error)
 
 
 def _end_with_the_main_process() -> None:
@@ -81,4 +88,6 @@ def _end_with_the_main_process() -> None:
 
 
 def _work(work: Callable[[Any, Any], Any], job: Any) -> Any:
+    if _FAULT:
+        raise _FAULT[0]
     return work(_TOOL[0], job)

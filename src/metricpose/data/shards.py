@@ -19,6 +19,7 @@ import json
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +178,13 @@ def render_shards(
 
     Record i is `make_renderer()(start + i)` whatever the number of processes. Shard n is written by one process, in
     order of number as far as the processes keep pace. Shards that are kept must have been written with the same facts.
+    The last shard holds what is left of `count`; when more is asked for later, it is made again, with what it held. A
+    folder that holds more than `count` already keeps it.
 
     Args:
         make_renderer: picklable; called once in each process.
-        count: records in all; rounded up to whole shards.
+        count: records in all.
+        per_shard: records in every shard but the last.
         workers: processes; 0 renders in this one.
         start: index of the first record, to keep sets disjoint.
         progress: called with (records done, records in all) after every shard.
@@ -189,29 +193,48 @@ def render_shards(
         Number of records rendered now.
 
     Raises:
-        InputError: no record is asked for, or shards of none.
+        InputError: no record is asked for, or shards of none; `start` or `workers` is negative.
         DataError: the folder cannot be written, or holds shards of other settings.
     """
     if count < 1 or per_shard < 1:
         raise InputError(f"expected at least one record and one in a shard, got {count} and {per_shard}")
-    total = -(-count // per_shard)
-    missing = [n for n in range(total) if not shard_path(out, n).exists()]
-    for n in sorted(set(range(total)) - set(missing)):
-        _check_kept(shard_path(out, n), per_shard, facts or {})
-    jobs = [(str(shard_path(out, n)), start + n * per_shard, per_shard, facts) for n in missing]
-    done = total - len(missing)
-    for _ in run_jobs(make_renderer, _render_shard, jobs, workers if len(jobs) > 1 else 0):
-        done += 1
+    if start < 0:
+        raise InputError(f"expected a first index of 0 or more, got {start}")
+    if workers < 0:
+        raise InputError(f"expected 0 or more workers, got {workers}")
+    sizes = [min(per_shard, count - first) for first in range(0, count, per_shard)]
+    held = _held(Path(out), len(sizes), per_shard, facts or {})
+    kept = {n for n, size in enumerate(sizes) if held.get(n, 0) >= size}
+    jobs = {n: (str(shard_path(out, n)), start + n * per_shard, size, facts) for n, size in enumerate(sizes)}
+    # A short shard grows before any comes after it, so that an interrupted run can be told from another `per_shard`.
+    grown = [jobs[n] for n in jobs if n in held and n not in kept]
+    fresh = [jobs[n] for n in jobs if n not in held]
+    done = sum(sizes[n] for n in kept)
+    for rendered in chain(
+        run_jobs(make_renderer, _render_shard, grown, 0),
+        run_jobs(make_renderer, _render_shard, fresh, workers if len(fresh) > 1 else 0),
+    ):
+        done += rendered
         if progress is not None:
-            progress(done * per_shard, total * per_shard)
-    return len(missing) * per_shard
+            progress(done, count)
+    return sum(size for _, _, size, _ in grown + fresh)
 
 
-def _check_kept(path: Path, records: int, facts: dict[str, str]) -> None:
+def _held(out: Path, shards: int, per_shard: int, facts: dict[str, str]) -> dict[int, int]:
+    """Records of each of the first `shards` shards that is there."""
+    parts = [path.stem.partition("-")[2] for path in out.glob("shard-*.safetensors")]
+    numbers = sorted(int(part) for part in parts if part.isdigit())
+    there = [n for n in numbers if n < shards]
+    return {n: _kept_records(shard_path(out, n), per_shard, n == numbers[-1], facts) for n in there}
+
+
+def _kept_records(path: Path, per_shard: int, last: bool, facts: dict[str, str]) -> int:
+    """Records of a shard with the same facts, and of the size asked for; the last may be shorter."""
     shard = Shard(path)
     there = {key: shard.metadata.get(key) for key in facts}
-    if len(shard) == records and there == facts:
-        return
+    fits = len(shard) == per_shard or (last and len(shard) < per_shard)
+    if fits and there == facts:
+        return len(shard)
     other = [key for key in facts if there[key] != facts[key]] or ["number of records"]
     raise DataError(
         f"{path} is there already, rendered with another {' and '.join(other)}; to go on with it use the settings it "
