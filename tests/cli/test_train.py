@@ -15,7 +15,7 @@ from metricpose.cli.main import main as command
 from metricpose.cli.train import find_recipe, main, run
 from metricpose.config import load_recipe
 from metricpose.data.shards import shard_path, write_shard
-from metricpose.errors import DataError, InputError
+from metricpose.errors import DataError, InputError, MetricposeError
 from metricpose.weights import load_model, save_model
 from people import person
 
@@ -185,6 +185,44 @@ def test_a_run_leaves_a_usable_model_and_the_recipe_as_used(recipe):
     assert metadata["facts"]["recipe"]["name"] == "try"
     assert metadata["facts"]["recipe"]["training"]["seed"] == 3
     assert metadata["facts"]["step"] == 2
+
+
+def test_a_run_goes_on_only_with_its_recipe_whose_record_stays(recipe):
+    run(str(recipe), max_minutes=1e-9)
+    kept = recipe.parent / "out" / "recipe.yaml"
+    before = kept.read_bytes()
+    for change, named in (
+        ("augmentation.geometric.flip=0.25", r"augmentation\.geometric\.flip 0\.5 -> 0\.25"),
+        ("augmentation.enabled=false", r"augmentation\.enabled True -> False"),
+        ("data.train.0.share=1", r"data\.counts \[3, 1\] -> \[2, 2\]"),
+        ("data.train.1.supervision=2d", r"data\.train\.1\.supervision full -> 2d"),
+        ("data.train.1.where={image: [null, 5]}", "where"),
+        ("data.train.1.start=2", r"data\.train\.1\.start 4 -> 2"),
+        ("model.config.weight_2d_only=0.2", r"model\.weight_2d_only 0\.1 -> 0\.2"),
+        ("model.config.side=48", r"model\.side 32 -> 48"),
+        ("training.lr=0.5", r"lr 0\.0001 -> 0\.5"),
+    ):
+        with pytest.raises(MetricposeError, match=named):
+            run(str(recipe), set=[change])
+        assert kept.read_bytes() == before, change
+    write_shard(shard_path(recipe.parent / "train", 1), [person(i) for i in range(6, 9)])
+    (recipe.parent / "train").rename(recipe.parent / "moved")
+    moved = [f"data.train.{i}.path={recipe.parent / 'moved'}" for i in range(2)]
+    grown = ["data.train.0.length=5", "data.train.0.share=6", "data.train.1.share=2"]
+    assert run(str(recipe), set=[*moved, *grown])["step"] == 2
+    assert yaml.safe_load(kept.read_text())["data"]["train"][0]["length"] == 5
+    assert run(str(recipe), set=[*moved, *grown])["step"] == 2  # done: nothing is trained
+
+
+def test_what_torchrun_starts_tells_faults_without_a_traceback(recipe, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([str(recipe), "--set", "training.device=banana"])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("metricpose train: training.device: 'banana' is not available")
+    with pytest.raises(SystemExit) as stop:
+        main([str(recipe), "--set", "training.lr=[1", "--dry-run"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("metricpose train: --set training.lr=[1: expected a YAML value")
 
 
 def test_a_run_may_start_from_a_model_of_another_crop_size(recipe):

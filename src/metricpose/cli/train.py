@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,14 +19,18 @@ from metricpose.config import Recipe, load_recipe
 from metricpose.errors import InputError, MetricposeError
 from metricpose.files import atomic_path
 from metricpose.training.loop import train
+from metricpose.training.resume import flat
 
 _RECIPES = "recipes"
+_MAY_CHANGE = re.compile(r"data\.train\.\d+\.(path|length|share|generator\.assets)|augmentation\.compositing\.photos")
 
 
 def run(
     recipe: str, *, set: list[str] | None = None, dry_run: bool = False, max_minutes: float | None = None
 ) -> dict[str, float]:
     """Train as a recipe says; started again in the same folder, go on where it stopped.
+
+    On several GPUs, or machines: torchrun --nproc-per-node 2 -m metricpose.cli.train RECIPE (docs/DATA.md).
 
     Args:
         recipe: YAML file; or the name of one, such as smoke, in the folder recipes of the current folder or of the
@@ -45,9 +51,23 @@ def run(
     network = build_network(loaded)
     parameters, lengths = sum(p.numel() for p in network.parameters()), [len(s) for s in data.maker.sources]
     print(summary(loaded, parameters, lengths, data.counts))
-    _keep_recipe(loaded)
     facts = {"recipe": loaded.model_dump(mode="json", include={"name", "augmentation", "training"})}
-    return train(network, loaded.model.name, data, loaded.training, loaded.folder, facts=facts)
+    return train(
+        network, loaded.model.name, data, loaded.training, loaded.folder,
+        facts=facts, described=inputs_of(loaded), accepted=lambda: _keep_recipe(loaded),
+    )  # fmt: skip
+
+
+def inputs_of(recipe: Recipe) -> dict[str, Any]:
+    """Settings of augmentation and training sources by their full names, which a run is only continued with.
+
+    Left out is what may change: where files are, and how many records a source has. Of the shares nothing counts but
+    the records per batch.
+    """
+    found = flat(recipe.augmentation, "augmentation")
+    for number, source in enumerate(recipe.data.train):
+        found |= flat(source, f"data.train.{number}")
+    return {name: value for name, value in found.items() if not _MAY_CHANGE.fullmatch(name)}
 
 
 def find_recipe(recipe: str) -> Path:
@@ -114,7 +134,10 @@ def _keep_recipe(recipe: Recipe) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """`python -m metricpose.cli.train RECIPE`: training without the optional command line packages."""
+    """`python -m metricpose.cli.train RECIPE`: training without the command line's packages, and with torchrun.
+
+    Ends the program with code 1 and a line on stderr if the run fails, 2 if a dry run finds a fault.
+    """
     parser = argparse.ArgumentParser(prog="metricpose train", description=run.__doc__)
     parser.add_argument("recipe", help="YAML file, or the name of one in a folder recipes")
     parser.add_argument(
@@ -123,7 +146,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dry-run", action="store_true", help="check everything and stop")
     parser.add_argument("--max-minutes", type=float, help="stop with a checkpoint after so many minutes")
     options = parser.parse_args(arguments)
-    run(options.recipe, set=options.set, dry_run=options.dry_run, max_minutes=options.max_minutes)
+    try:
+        run(options.recipe, set=options.set, dry_run=options.dry_run, max_minutes=options.max_minutes)
+    except MetricposeError as error:
+        print(f"metricpose train: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":
