@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from metricpose.errors import InputError
 from metricpose.synthetic.generator import Generator, SyntheticConfig, SyntheticSample, to_record
+from metricpose.synthetic.procedural import family_shares
 from metricpose.types import HIDDEN, OUTSIDE, VISIBLE
 
 COUNT = 10
@@ -110,6 +112,24 @@ def test_config_refuses_what_it_does_not_know() -> None:
         SyntheticConfig(size=7)
     with pytest.raises(ValidationError):
         SyntheticConfig(split="training")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1])
+def test_shares_of_poses_that_are_no_shares_are_refused(value: float) -> None:
+    with pytest.raises(ValidationError, match=r"finite shares of 0 or more, such as \{lie: 0.1\}, got .*'lie'"):
+        SyntheticConfig(pose_shares={"lie": value, "walking": 0.1})
+    with pytest.raises(InputError, match="lie"):
+        family_shares({"lie": value})
+
+
+def test_shares_of_backgrounds_beyond_one_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"photo \+ room \+ outdoors of at most 1, got 0.6 \+ 0.9 \+ 0.9 = 2.4"):
+        SyntheticConfig(photo=0.6, room=0.9, outdoors=0.9)
+    with pytest.raises(ValidationError, match="at most 1"):
+        SyntheticConfig(room=1.0)
+    SyntheticConfig(photo=0.1 + 0.2, room=0.6, outdoors=0.1)  # 1 but for rounding
+    for photo, room, outdoors in ((0.36, 0.54, 0.06), (0.42, 0.42, 0.12), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)):
+        SyntheticConfig(photo=photo, room=room, outdoors=outdoors)
 
 
 @pytest.mark.parametrize("heights", [(1.8, 1.2), (0.0, 1.0), (1.0, 11.0)])

@@ -35,7 +35,8 @@ class SyntheticConfig(BaseModel):
         split: train uses other bodies, clothes, poses and photographs than val and test.
         seed: of the whole sequence. assets: folder with people.npz, poses.npz, backgrounds/, textures/; None: what
             comes with the package (painted clothes, procedural poses and rooms).
-        photo, room, outdoors: shares of backgrounds, the rest abstract. Where no photograph fits, a room stands in.
+        photo, room, outdoors: shares of backgrounds, at most 1 together, the rest abstract. Where no photograph fits, a
+            room stands in.
         studio: share of the rooms that are motion-capture studios, with their cameras and clothes.
         studio_height: lowest and highest camera of a studio, metres.
         recorded: share of recorded poses. garments: share of people in garment meshes, where the assets have them.
@@ -53,7 +54,7 @@ class SyntheticConfig(BaseModel):
     assets: Path | None = None
     photo: float = Field(default=0.44, ge=0, le=1)
     room: float = Field(default=0.36, ge=0, le=1)
-    outdoors: float = Field(default=0.12, ge=0, le=1)
+    outdoors: float = Field(default=0.12, ge=0, le=1, validate_default=True)
     studio: float = Field(default=0.35, ge=0, le=1)
     studio_height: tuple[float, float] = STUDIO_HEIGHT
     recorded: float = Field(default=0.45, ge=0, le=1)
@@ -69,6 +70,24 @@ class SyntheticConfig(BaseModel):
     def _in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not 0 < value[0] <= value[1] <= 10:
             raise ValueError(f"expected the lowest and the highest height in metres, such as [1.2, 1.8], got {value}")
+        return value
+
+    @field_validator("outdoors")
+    @classmethod
+    def _leaves_no_share_out(cls, value: float, info: Any) -> float:
+        if "photo" in info.data and "room" in info.data:
+            photo, room = info.data["photo"], info.data["room"]
+            total = photo + room + value
+            if total > 1 + 1e-9:
+                sums = f"{photo:g} + {room:g} + {value:g} = {total:g}"
+                raise ValueError(f"expected photo + room + outdoors of at most 1, got {sums}; set all three")
+        return value
+
+    @field_validator("pose_shares")
+    @classmethod
+    def _are_shares(cls, value: dict[str, float]) -> dict[str, float]:
+        if not all(np.isfinite(share) and share >= 0 for share in value.values()):
+            raise ValueError(f"expected finite shares of 0 or more, such as {{lie: 0.1}}, got {value}")
         return value
 
     @model_serializer(mode="wrap")

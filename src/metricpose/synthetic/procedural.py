@@ -63,14 +63,14 @@ def family_shares(changes: Mapping[str, float]) -> Float64[np.ndarray, " n"]:
     """Cumulative shares of `FAMILIES`, in its order, with those named in `changes` replaced.
 
     Raises:
-        InputError: a name that is no family, a negative share, or nothing left.
+        InputError: a name that is no family, a share that is negative or not finite, or nothing left.
     """
     unknown = sorted(changes.keys() - FAMILIES.keys())
     if unknown:
         raise InputError(f"pose family '{unknown[0]}' is unknown; choose from {', '.join(_NAMES)}")
     shares = np.array([changes.get(name, share) for name, (share, _) in FAMILIES.items()])
-    if (shares < 0).any() or shares.sum() <= 0:
-        raise InputError(f"shares of pose families must be >= 0 and not all 0, got {dict(changes)}")
+    if not np.isfinite(shares).all() or (shares < 0).any() or shares.sum() <= 0:
+        raise InputError(f"shares of pose families must be finite, >= 0 and not all 0, got {dict(changes)}")
     return np.cumsum(shares)
 
 
