@@ -243,7 +243,7 @@ def _descend(node: Any, key: str, override: str) -> Any:
     return child
 
 
-def _place(node: Any, key: str, override: str) -> int | str:
+def _place(node: Any, key: str, override: str) -> Any:
     if isinstance(node, dict):
         return key
     if not key.isdigit() or int(key) >= len(node):

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from metricpose.data.weaken import OrdinalConfig
 from metricpose.errors import CheckpointError, InputError
 from metricpose.models.metro import Metro, MetroConfig
+from metricpose.synthetic.generator import STUDIO_HEIGHT, SyntheticConfig
 from metricpose.training import loop, resume
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.loop import train
@@ -130,6 +131,8 @@ def test_settings_by_their_full_names():
     assert found["data.train.0.inner.mix"] == {"sit": 0.5}
     assert found["data.train.0.inner.size"] == [3, 4]
     assert found["data.train.0.ordinal.noise"] == 0.25
+    # The generator's own dump leaves out what is as it was before a setting existed.
+    assert flat(SyntheticConfig(), "generator")["generator.studio_height"] == list(STUDIO_HEIGHT)
 
 
 def test_nothing_left_to_train(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from torch import nn
 
 from metricpose.errors import CheckpointError
@@ -66,10 +67,10 @@ def describe(model: nn.Module, name: str, counts: tuple[int, ...], described: De
 
 
 def flat(settings: BaseModel, place: str) -> dict[str, Any]:
-    """Settings by their full names under `place`, as JSON has them. A mapping or list is one value."""
-    dumped = settings.model_dump(mode="json")
+    """Settings by their full names under `place`, as JSON has them, with defaults. A mapping or list is one value."""
     found: dict[str, Any] = {}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        found |= flat(value, f"{place}.{name}") if isinstance(value, BaseModel) else {f"{place}.{name}": dumped[name]}
+        full = f"{place}.{name}"
+        found |= flat(value, full) if isinstance(value, BaseModel) else {full: to_jsonable_python(value)}
     return found
