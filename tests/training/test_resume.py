@@ -11,10 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 from metricpose.data.weaken import OrdinalConfig
-from metricpose.errors import CheckpointError, InputError
+from metricpose.errors import CheckpointError
 from metricpose.models.metro import Metro, MetroConfig
 from metricpose.synthetic.generator import STUDIO_HEIGHT, SyntheticConfig
-from metricpose.training import loop, resume
+from metricpose.training import resume
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.loop import train
 from metricpose.training.resume import flat
@@ -133,8 +133,3 @@ def test_settings_by_their_full_names():
     assert found["data.train.0.ordinal.noise"] == 0.25
     # The generator's own dump leaves out what is as it was before a setting existed.
     assert flat(SyntheticConfig(), "generator")["generator.studio_height"] == list(STUDIO_HEIGHT)
-
-
-def test_nothing_left_to_train(tmp_path):
-    with pytest.raises(InputError, match=r"training\.freeze: .*'\*'.* nothing is left to train"):
-        loop.train(network(), "metro", data(), settings(freeze=("*",)), tmp_path)

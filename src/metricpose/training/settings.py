@@ -15,7 +15,7 @@ class TrainingConfig(BaseModel):
     Attributes:
         steps: optimiser steps in all; 0 takes `epochs`.
         epochs: how often the first training source is gone through, where `steps` is not given (`with_steps`).
-        batch_size: samples per step over all processes.
+        batch_size: samples per step over all processes, which must divide it.
         seed: of data order, augmentation and weights.
         optimizer: adamw; muon (faster per sample on folded MobileNetV2, docs/LOG.md); or sgd (MargiPose: lr 1, decay 0,
             no clipping, one_cycle_linear).
@@ -29,9 +29,9 @@ class TrainingConfig(BaseModel):
         precision: bf16 autocast or fp32.
         freeze: patterns of parameter names that are not trained, such as ``backbone.conv[0-9].*``.
         channels_last: memory layout that CPU and GPU convolutions like.
-        device: auto, cpu, cuda, cuda:1 ...
+        device: auto, cpu, cuda (the GPU of the process's local rank), cuda:1 ...
         threads: CPU threads of the network; 0 leaves torch's choice.
-        workers: processes that prepare batches, per rank; 0 prepares them in between.
+        workers: processes that prepare batches, per rank, the same for all; 0 prepares them in between.
         log_every, validate_every, checkpoint_every: in steps; 0 switches validation off.
         checkpoint_minutes: also write a checkpoint after so many minutes; 0 does not.
         refresh_every: look for newly rendered data every so many steps; 0 does not.
