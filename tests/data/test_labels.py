@@ -198,6 +198,12 @@ SWAPPED = [j.replace("l_", "x_").replace("r_", "l_").replace("x_", "r_") for j i
         ({"box_xywh": [5, 6, 0, 45]}, "expected left, top and positive width, height"),
         ({"visibility": [3] * 17}, "visibility is .* expected 17 values out of"),
         ({"visibility": [2]}, "expected 17 values"),
+        ({"height_mm": "175 cm"}, r"item 0 \(a.png\): height_mm is '175 cm'; expected millimetres as a number"),
+        ({"height_mm": 1.75}, r"height_mm is 1.75; expected millimetres as a number of at least 100"),
+        ({"height_mm": True}, "height_mm is True; expected millimetres"),
+        ({"age_years": "x"}, "age_years is 'x'; expected years as a number of at least 0, or null"),
+        ({"age_years": [30]}, r"age_years is \[30\]; expected years"),
+        ({"age_years": float("inf")}, "age_years is inf; expected years"),
         ({"order": [["pelvis", "tail", 1]]}, "order holds .*tail.*: skeleton h36m_17 has no joint 'tail'"),
         ({"order": [["pelvis", "pelvis", 1]]}, "joints 0 and 0 are no pair"),
         ({"order": [["pelvis", "nose", 2]]}, "1 if the second is closer, -1 if farther"),
@@ -226,6 +232,11 @@ def test_labels_that_contradict_the_camera_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         read_labels(write(item(**changes)))[0]
+
+
+@pytest.mark.parametrize("facts", [{"height_mm": None, "age_years": None}, {"height_mm": 500.5, "age_years": 0}])
+def test_facts_of_the_person_are_numbers_or_unknown(write: Callable[..., Path], facts: dict[str, Any]) -> None:
+    assert read_labels(write(item(**facts)))[0].info.items() >= facts.items()
 
 
 def test_a_damaged_image_is_named(write: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -114,6 +115,14 @@ def test_names_default_to_counting_and_unknown_facts_are_nan() -> None:
     truth = builder.build()
     assert truth.ids == truth.images == truth.persons == ("0", "1")
     assert np.isnan(truth.height_mm).all()
+
+
+@pytest.mark.parametrize(("fact", "value"), [("height_mm", "175 cm"), ("age_years", "x"), ("age_years", [30])])
+def test_facts_that_are_no_numbers_are_refused_by_item(fact: str, value: object) -> None:
+    record = records(1)[0]
+    told = rf"item 'p0': {fact} is {re.escape(repr(value))}; expected a number, or nothing where it is unknown"
+    with pytest.raises(DataError, match=told):
+        TruthBuilder(SIDE).add_box(replace(record, info={**record.info, fact: value}))
 
 
 def test_own_frame_forgets_the_world_and_keeps_the_lens() -> None:

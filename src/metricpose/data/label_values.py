@@ -16,6 +16,7 @@ from metricpose.types import HIDDEN, OUTSIDE, UNKNOWN, VISIBLE
 
 LENS_KEYS = ("distortion", "distortion_k1k2p1p2k3")
 _SMALLEST_POSE_MM = 100.0
+_FACTS = {"height_mm": ("millimetres", _SMALLEST_POSE_MM), "age_years": ("years", 0.0)}
 
 
 def array(item: dict[str, Any], key: str, shape: tuple[int, ...]) -> Float[np.ndarray, "*shape"]:
@@ -67,6 +68,16 @@ def visibility(item: dict[str, Any], joints: int) -> UInt8[np.ndarray, " j"]:
     if not isinstance(given, list) or len(given) != joints or not all(v in known for v in given):
         raise DataError(f"visibility is {given}; expected {joints} values out of {known}")
     return np.array(given, np.uint8)
+
+
+def facts(item: dict[str, Any]) -> dict[str, Any]:
+    """Check the facts of the person that have a unit. They are kept as they are, so nothing comes of them here."""
+    for key, (unit, least) in _FACTS.items():
+        value = item.get(key)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value < np.inf
+        if value is not None and not number:
+            raise DataError(f"{key} is {value!r}; expected {unit} as a number of at least {least:g}, or null")
+    return {}
 
 
 def order(item: dict[str, Any], skeleton: Skeleton) -> dict[str, Float[np.ndarray, " k"] | None]:

@@ -18,7 +18,8 @@ pixel centre)::
                 "abs_valid": true,                                 optional: false if the distance is not right
                 "id": "a", "source": "...", "subject": "...", "height_mm": 1720, "age_years": 34}]}
 
-Everything else in an item is kept as a fact of the record. `distortion_k1k2p1p2k3` is understood too.
+Everything else in an item is kept as a fact of the record; `height_mm` and `age_years` are numbers or null.
+`distortion_k1k2p1p2k3` is understood too.
 
 For training on weak labels (`needs_3d=False`) an item may have `joints_px` and no `joints_mm`; without a `K` its camera
 then is what EXIF says, else one of 55 degrees.
@@ -179,6 +180,7 @@ def _parts(item: dict[str, Any], skeleton: Skeleton, weak: bool) -> list[Callabl
         lambda: {"box_xywh": values.array(item, "box_xywh", (4,))},
         lambda: {"visibility": values.visibility(item, len(skeleton))},
         lambda: values.order(item, skeleton),
+        lambda: values.facts(item),
     ]
 
 

@@ -162,7 +162,11 @@ class TruthBuilder:
         self._rows: list[dict[str, Any]] = []
 
     def add(self, record: Record, crop: Camera) -> None:
-        """Take what evaluation needs from a record and its crop camera, made from `own_frame(record.camera)`."""
+        """Take what evaluation needs from a record and its crop camera, made from `own_frame(record.camera)`.
+
+        Raises:
+            DataError: its height or age is no number.
+        """
         info, number = record.info, len(self._rows)
         name = str(info.get("id", number))
         image = str(info.get("image", name))
@@ -180,8 +184,8 @@ class TruthBuilder:
                 "K": record.camera.K,
                 "crop_intrinsics": crop.K,
                 "crop_rotation": crop.R,
-                "height_mm": _number(info.get("height_mm")),
-                "age_years": _number(info.get("age_years")),
+                "height_mm": _number(info, "height_mm", name),
+                "age_years": _number(info, "age_years", name),
                 **{tag: str(info.get(tag.removesuffix("s"), "")) for tag in _TAGS},
             }
         )
@@ -211,8 +215,14 @@ class TruthBuilder:
         return Truth(**values, **padded, abs_valid=np.array(columns["abs_valid"], bool), crop_side=self._side)
 
 
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+def _number(info: dict[str, Any], fact: str, name: str) -> float:
+    value = info.get(fact)
+    try:
+        return float("nan") if value is None else float(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"item '{name}': {fact} is {value!r}; expected a number, or nothing where it is unknown"
+        ) from error
 
 
 def _padded(rows: Sequence[np.ndarray], most: int, fill: float | int) -> np.ndarray:
