@@ -15,8 +15,10 @@ NAN = float("nan")
 CARD = {key: f"some {key}" for key in COMPARED} | {"checkpoint": "ab", "system": "ours", "note": "few"}
 
 
-def report(mean: float = 61.24, **card: str) -> Report:
+def report(mean: float = 61.24, *, absolute: bool = False, **card: str) -> Report:
     values = {"mpjpe": Value(mean, 58.04, 64.86, 340, 20), "pck150": Value(91.0, NAN, NAN, 340, 1)}
+    if absolute:
+        values["mrpe"] = Value(200.0, NAN, NAN, 20, 20)
     rows = (
         Row("lab", "all", "", "", 20, values),
         Row("lab", "present", "", "", 19, {"mpjpe": Value(NAN, NAN, NAN, 3, 1)}),
@@ -70,10 +72,26 @@ def test_like_reports_stand_under_each_other() -> None:
 
 @pytest.mark.parametrize("key", COMPARED)
 def test_unlike_rows_are_refused(key: str) -> None:
-    other = report(**{key: "changed"})
+    one, other = report(absolute=True), report(absolute=True, **{key: "changed"})
     with pytest.raises(InputError, match=f"'a' and 'b' do not measure the same: {key}: some {key} / changed"):
-        compare({"a": report(), "b": other})
-    assert compare({"a": report(), "b": other}, allow=[key]).rows
+        compare({"a": one, "b": other})
+    assert compare({"a": one, "b": other}, allow=[key]).rows
+
+
+BOX, SOLVED = "from the size of the box: the model gives none", "solved from the heatmaps"
+
+
+def test_distances_found_in_other_ways_are_not_compared() -> None:
+    solved, box = (report(absolute=True, position=text) for text in (SOLVED, BOX))
+    with pytest.raises(InputError, match="position: solved from the heatmaps / from the size of the box"):
+        compare({"metrabs": solved, "metro": box})
+    few = report(absolute=True, position=f"{SOLVED}, 3 from two joint(s) in view")
+    assert compare({"metrabs": solved, "other": few}).rows, "found alike, but for how often it had to do with less"
+
+
+def test_the_distance_does_not_matter_where_none_is_scored() -> None:
+    assert compare({"metrabs": report(position=SOLVED), "metro": report(position=BOX)}).rows
+    assert compare({"metrabs": report(position=SOLVED, absolute=True), "metro": report(position=BOX)}).rows
 
 
 def test_reports_on_other_groups_are_refused() -> None:

@@ -26,9 +26,12 @@ COMPARED = (
     "subset",
     "crop source",
     "scale policy",
+    "position",
     "views",
 )
-"""Lines of the protocol card that must agree before two numbers stand in one table."""
+"""Lines of the protocol card that must agree before two numbers stand in one table; `position` only where it counts."""
+
+_ABSOLUTE = {"a_mpjpe", "a_pck150", "a_auc31", "mrpe"}
 
 BRIEF = ("mpjpe", "pa_mpjpe", "pck150", "pck50", "a_mpjpe", "px", "cover90")
 _BREAKDOWNS = {
@@ -162,8 +165,20 @@ def _unlike(a: Report, b: Report, keys: Sequence[str]) -> list[str]:
         f"{key}: {mine.get(key)} / {b.cards[group].get(key)}"
         for group, mine in a.cards.items()
         for key in keys
-        if mine.get(key) != b.cards[group].get(key)
+        if _line(mine, key) != _line(b.cards[group], key)
+        and (key != "position" or (_has_absolute(a, group) and _has_absolute(b, group)))
     ]
+
+
+def _line(card: dict[str, str], key: str) -> str | None:
+    """A line of a card; of the position only the way, without how many people it had to do with less for."""
+    text = card.get(key)
+    return text.partition(",")[0] if text is not None and key == "position" else text
+
+
+def _has_absolute(report: Report, group: str) -> bool:
+    """Whether distances from the camera are scored."""
+    return any(row.group == group and not _ABSOLUTE.isdisjoint(row.values) for row in report.rows)
 
 
 def _same(report: Report, row: Row) -> Row:
