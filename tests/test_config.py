@@ -5,9 +5,10 @@ import copy
 import pytest
 import yaml
 
-from metricpose.config import Recipe, apply_override, expand, load_recipe, presets
+from metricpose.config import Recipe, apply_override, expand, load_recipe
 from metricpose.errors import InputError
 from metricpose.models import MODELS
+from metricpose.models.base import presets
 from metricpose.models.metrabs import MetrabsConfig
 
 RAW = {

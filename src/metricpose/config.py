@@ -17,6 +17,7 @@ from metricpose.augment.geometric import GeometricConfig
 from metricpose.data.weaken import OrdinalConfig, Supervision
 from metricpose.errors import InputError
 from metricpose.models import MODELS
+from metricpose.models.base import presets
 from metricpose.synthetic.generator import SyntheticConfig
 from metricpose.training.settings import TrainingConfig
 
@@ -156,12 +157,6 @@ class ModelConfig(_Settings):
             return make(**self.config)
         except ValidationError as error:
             raise InputError(describe(error, kind, "model.config")) from error
-
-
-def presets(kind: type[BaseModel]) -> list[str]:
-    """Names of a configuration's published settings: its own public class methods."""
-    own = [c for c in kind.__mro__ if c not in BaseModel.__mro__]
-    return sorted({n for c in own for n, v in vars(c).items() if isinstance(v, classmethod) and not n.startswith("_")})
 
 
 class Recipe(_Settings):

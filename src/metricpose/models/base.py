@@ -232,3 +232,9 @@ def volume_moments(logits: Float[Tensor, "b j d h w"], grid: GridKind = "corner"
     With it comes their covariance, if it costs nothing.
     """
     return expectation(logits, _XYZ, grid)
+
+
+def presets(kind: type[BaseModel]) -> list[str]:
+    """Names of a configuration's published settings: its own public class methods."""
+    own = [c for c in kind.__mro__ if c not in BaseModel.__mro__]
+    return sorted({n for c in own for n, v in vars(c).items() if isinstance(v, classmethod) and not n.startswith("_")})
