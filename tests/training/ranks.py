@@ -1,4 +1,4 @@
-"""What one of two processes sees; each prints it as one line of JSON. Started by test_resume.py."""
+"""What one of two processes sees; each writes it as JSON. Started by test_resume.py."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
         seen["unshared"] = refusal(place, folder / str(place.rank) / "state.safetensors")
         seen["shared"] = refusal(place, folder / "0" / "state.safetensors")
         seen["uneven"] = refusal(place, folder / "state.safetensors", batch_size=9)
-    print(json.dumps(seen))
+    (folder / f"{place.rank}.json").write_text(json.dumps(seen))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from metricpose.training.loop import TrainingData, train
 from metricpose.training.settings import TrainingConfig
 from people import People
 
+TESTS = Path(__file__).resolve().parents[1]
 SIDE = 32
 PLAIN = Augmentation()
 
@@ -47,6 +50,23 @@ def digest(path: Path) -> str:
     for name in sorted(tensors):
         whole.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
     return whole.hexdigest()
+
+
+def environment() -> dict[str, str]:
+    """Of processes that import the package and the tests."""
+    path = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def in_two_processes(*module: str) -> subprocess.CompletedProcess[str]:
+    """Run a module and its arguments under torchrun.
+
+    torchrun picks a free port and opens it later; a test beside this one may take it in between: then once more.
+    """
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=2"]
+    return subprocess.run(
+        [*torchrun, "-m", *module], env=environment(), check=False, capture_output=True, text=True, timeout=600
+    )
 
 
 if __name__ == "__main__":

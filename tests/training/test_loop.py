@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -24,15 +22,9 @@ from metricpose.training.schedule import ScheduleConfig
 from metricpose.types import Batch
 from metricpose.weights import load_model
 from people import People
-from training.small import data, digest, network, settings
+from training.small import data, digest, environment, in_two_processes, network, settings
 
-TESTS = Path(__file__).resolve().parents[1]
 PLACE = Place(0, 1, torch.device("cpu"))
-
-
-def environment():
-    path = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def command(out, *changes):
@@ -123,11 +115,7 @@ def test_sigterm_saves_and_leaves(tmp_path):
 def test_two_processes_take_the_steps_of_one(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     subprocess.run(command(one, "steps=4"), env=environment(), check=True, stdout=subprocess.DEVNULL)
-    # torchrun picks a free port and opens it later; a test beside this one may take it in between: then once more.
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=2"]
-    done = subprocess.run(
-        [*torchrun, "-m", *command(two, "steps=4")[2:]], env=environment(), check=False, capture_output=True, text=True
-    )
+    done = in_two_processes(*command(two, "steps=4")[2:])
     assert done.returncode == 0, done.stdout + done.stderr
 
     def losses(folder):

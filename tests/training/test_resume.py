@@ -1,11 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -18,41 +13,17 @@ from metricpose.training import resume
 from metricpose.training.checkpoint import read_progress
 from metricpose.training.loop import train
 from metricpose.training.resume import flat
-from training.small import SIDE, data, network, settings
+from training.small import SIDE, data, in_two_processes, network, settings
 
-TESTS = Path(__file__).resolve().parents[1]
 HALF = {"steps": 2, "max_minutes": 1e-9}
 FLIP = {"augmentation.geometric.flip": 0.5, "data.train.0.supervision": "full"}
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
-
-
 def two_processes(folder):
-    """What ranks.py prints in each of two processes that know each other."""
-    path = os.pathsep.join([str(TESTS.parent / "src"), str(TESTS)])
-    shared = {
-        "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(),
-    }  # fmt: skip
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "training.ranks", str(folder)], env={**os.environ, **shared, "RANK": str(rank)},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for rank in range(2)
-    ]  # fmt: skip
-    try:
-        told = [process.communicate(timeout=120) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert [process.returncode for process in processes] == [0, 0], told
-    return [json.loads(out.splitlines()[-1]) for out, _ in told]
+    """What ranks.py finds in each of two processes that know each other."""
+    done = in_two_processes("training.ranks", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
 @pytest.mark.timeout(240)
